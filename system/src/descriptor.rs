@@ -1,0 +1,59 @@
+//! Descriptors that are known by number: what a parent left open for us, and
+//! what we leave open for the program we become.
+//!
+//! Programs of the chain meet at fixed numbers (0 and 1 the client, 2 the log,
+//! 3 the credentials; authlib(7)), so numbers cannot be avoided here, and
+//! here only.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Mutex;
+
+/// Numbers that [`inherited`] has already given away.
+static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// Takes ownership of descriptor `number` if our parent left it open.
+///
+/// Returns `None` if it is closed, or was taken before.
+#[must_use]
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    let mut taken = TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if number < 0 || taken.contains(&number) || !is_open(number) {
+        return None;
+    }
+    taken.push(number);
+    // SAFETY: the descriptor is open, and `TAKEN` guarantees that this
+    // function makes at most one owner for a number. Callers ask before they
+    // open anything themselves, so no other owner in this process has it.
+    #[allow(unsafe_code)]
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Whether descriptor `number` is open in this process.
+#[must_use]
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: F_GETFD touches no memory and changes nothing.
+    #[allow(unsafe_code)]
+    let flags = unsafe { nix::libc::fcntl(number, nix::libc::F_GETFD) };
+    flags >= 0
+}
+
+/// Puts `descriptor` at `number`, open across exec, closing what was there.
+///
+/// # Errors
+/// What dup2(2) reports.
+pub fn place(descriptor: OwnedFd, number: RawFd) -> io::Result<()> {
+    if descriptor.as_raw_fd() == number {
+        rustix::io::fcntl_setfd(descriptor.as_fd(), rustix::io::FdFlags::empty())?;
+        let _kept_open = descriptor.into_raw_fd();
+        return Ok(());
+    }
+    // SAFETY: dup2 touches no memory. Callers name a number that the contract
+    // of the chain reserves (0 to 3), which no Rust value of theirs owns.
+    #[allow(unsafe_code)]
+    let result = unsafe { nix::libc::dup2(descriptor.as_raw_fd(), number) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What the kernel and the C library are asked for: users, descriptors,
+//! randomness, crypt(3).
+//!
+//! This is the only crate that may contain `unsafe`, and it knows nothing of
+//! mail, passwords' owners or protocols. Every unsafe block says above it why
+//! it holds. What `nix` and `rustix` offer safely is used from there directly.
+
+pub mod crypt;
+pub mod descriptor;
+pub mod random;
+pub mod user;

@@ -1,0 +1,101 @@
+//! Who we are, and becoming somebody else for good.
+
+use std::io;
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// Why a process could not become the account's user.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The account has uid 0 or gid 0; nobody's mail is read as root.
+    #[error("uid {uid}, gid {gid}: root's ids are refused")]
+    Root {
+        /// The account's uid.
+        uid: u32,
+        /// The account's gid.
+        gid: u32,
+    },
+    /// The kernel refused.
+    #[error("{call}: {error}")]
+    Kernel {
+        /// The system call.
+        call: &'static str,
+        /// Its error.
+        error: io::Error,
+    },
+    /// After the change the old rights could still be had back.
+    #[error("rights could be regained after they were given up")]
+    NotForGood,
+}
+
+/// Gives up all rights but those of `uid` and `gid`, in that one order that
+/// works (groups, gid, uid), and checks that there is no way back.
+///
+/// A process that already is `uid` and `gid`, and not root, has nothing to
+/// give up; its supplementary groups stay, since only root may set them.
+///
+/// # Errors
+/// See [`Refused`]. The process must end after any error: it may be half-way.
+pub fn become_for_good(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Refused> {
+    if uid == 0 || gid == 0 || groups.contains(&0) {
+        return Err(Refused::Root { uid, gid });
+    }
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    if !Uid::effective().is_root() && is_exactly(user, group) {
+        return Ok(());
+    }
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    nix::unistd::setgroups(&groups).map_err(|error| kernel("setgroups", error))?;
+    nix::unistd::setgid(group).map_err(|error| kernel("setgid", error))?;
+    nix::unistd::setuid(user).map_err(|error| kernel("setuid", error))?;
+    if !is_exactly(user, group) || nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
+        return Err(Refused::NotForGood);
+    }
+    Ok(())
+}
+
+fn kernel(call: &'static str, error: nix::errno::Errno) -> Refused {
+    Refused::Kernel { call, error: error.into() }
+}
+
+fn is_exactly(user: Uid, group: Gid) -> bool {
+    Uid::current() == user && Uid::effective() == user && Gid::current() == group && Gid::effective() == group
+}
+
+/// Whether this process runs with root's rights, real or effective.
+#[must_use]
+pub fn is_root() -> bool {
+    Uid::effective().is_root() || Uid::current().is_root()
+}
+
+/// Effective uid and gid of this process.
+#[must_use]
+pub fn own_ids() -> (u32, u32) {
+    (Uid::effective().as_raw(), Gid::effective().as_raw())
+}
+
+/// uid and primary gid of the user called `name` in the passwd data base.
+///
+/// # Errors
+/// What getpwnam_r(3) reports; an unknown name is `Ok(None)`.
+pub fn by_name(name: &str) -> io::Result<Option<(u32, u32)>> {
+    Ok(User::from_name(name)?.map(|user| (user.uid.as_raw(), user.gid.as_raw())))
+}
+
+/// gid of the group called `name`.
+///
+/// # Errors
+/// What getgrnam_r(3) reports; an unknown name is `Ok(None)`.
+pub fn group_by_name(name: &str) -> io::Result<Option<u32>> {
+    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
+}
+
+/// All groups of the user called `name`, with `gid` as primary one.
+///
+/// # Errors
+/// What getgrouplist(3) reports.
+pub fn groups_of(name: &str, gid: u32) -> io::Result<Vec<u32>> {
+    let name = std::ffi::CString::new(name)?;
+    let groups = nix::unistd::getgrouplist(&name, Gid::from_raw(gid))?;
+    Ok(groups.into_iter().map(Gid::as_raw).collect())
+}
