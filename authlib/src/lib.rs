@@ -1,1 +1,30 @@
-//! Authentication.
+//! Who somebody is: accounts, verdicts, credentials and the places that know
+//! about them.
+//!
+//! This is the only crate that compares passwords, and it never touches a
+//! maildrop. Everything here blocks; a caller that has a loop to serve keeps
+//! it elsewhere.
+//!
+//! A question goes in as a [`Record`] (service, authtype, authdata, the three
+//! things that authlib(7) passes along) and comes out as a [`Verdict`]: accept,
+//! reject or unavailable. Two places answer: `userdb` looks into
+//! Courier's data bases itself, [`daemon`] asks an authdaemond.
+//!
+//! "Reference" in this crate means the project's notes on Courier's
+//! authentication; "ledger" is `docs/courier-ledger.md`.
+
+pub mod account;
+pub mod daemon;
+pub mod domain;
+pub mod hmac_state;
+pub mod options;
+pub mod password;
+pub mod printable;
+pub mod record;
+pub mod sasl;
+pub mod secret;
+
+pub use account::{Account, Ids, Unavailable, Verdict};
+pub use options::Options;
+pub use record::Record;
+pub use secret::Secret;

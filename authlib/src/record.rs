@@ -1,0 +1,269 @@
+//! The record that travels over descriptor 3 and to an authdaemond: service,
+//! authtype, authdata (reference: authlib 1.3 and 3.2).
+//!
+//! ```text
+//! pop3 LF login LF alice LF secret LF LF
+//! └service └authtype └authdata, which ends with LF itself
+//! ```
+
+use crate::Secret;
+use crate::printable::has_control;
+
+/// Most octets that a record may have.
+pub const LIMIT: usize = 8191;
+
+/// A record, kept exactly as it was read, so that a module that rejects it
+/// hands on the very same octets.
+#[derive(Debug)]
+pub struct Record {
+    octets: Secret,
+    service_end: usize,
+    authtype_end: usize,
+}
+
+/// Why credentials could not become a record. None of these may reach a
+/// module: a line end in a user name would shift the fields behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// An octet below 0x20, or 0x7f.
+    #[error("the {0} holds a control octet")]
+    ControlOctet(&'static str),
+    /// Nothing at all; no account has an empty name, and an empty password is
+    /// what some directories take for "anybody".
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// More than [`LIMIT`] octets.
+    #[error("the credentials are longer than {LIMIT} octets")]
+    TooLong,
+}
+
+/// Why octets are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// There are no octets: nobody wrote a record.
+    #[error("there is no authentication record")]
+    Empty,
+    /// More than [`LIMIT`] octets.
+    #[error("the authentication record is longer than {LIMIT} octets")]
+    TooLong,
+    /// Not three fields that end with LF each, or a NUL among them.
+    #[error("the authentication record does not have three fields")]
+    Fields,
+}
+
+/// User and password of a record of authtype `login`.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The user name as the client sent it.
+    pub user: &'a [u8],
+    /// The password in clear.
+    pub password: &'a [u8],
+}
+
+impl Record {
+    /// The record of somebody who gives a name and a password.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn login(service: &[u8], user: &[u8], password: &[u8]) -> Result<Self, Refused> {
+        for (name, field) in [("service", service), ("user name", user), ("password", password)] {
+            if has_control(field) {
+                return Err(Refused::ControlOctet(name));
+            }
+            if field.is_empty() {
+                return Err(Refused::Empty(name));
+            }
+        }
+        Record::assemble(&[service, b"login", user, password])
+    }
+
+    /// One line for each field and the LF that ends authdata.
+    fn assemble(fields: &[&[u8]]) -> Result<Self, Refused> {
+        let length = fields.iter().map(|field| field.len() + 1).sum::<usize>() + 1;
+        if length > LIMIT {
+            return Err(Refused::TooLong);
+        }
+        // Reserved at once: a vector that grows leaves copies behind.
+        let mut octets = Vec::with_capacity(length);
+        for field in fields {
+            octets.extend_from_slice(field);
+            octets.push(b'\n');
+        }
+        octets.push(b'\n');
+        let service_end = fields[0].len();
+        Ok(Record {
+            octets: Secret::new(octets),
+            service_end,
+            authtype_end: service_end + 1 + fields[1].len(),
+        })
+    }
+
+    /// The record that `octets` are.
+    ///
+    /// # Errors
+    /// See [`Malformed`].
+    pub fn decode(octets: &[u8]) -> Result<Self, Malformed> {
+        if octets.is_empty() {
+            return Err(Malformed::Empty);
+        }
+        if octets.len() > LIMIT {
+            return Err(Malformed::TooLong);
+        }
+        let mut line_ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at);
+        let (Some(service_end), Some(authtype_end), Some(_)) =
+            (line_ends.next(), line_ends.next(), line_ends.next())
+        else {
+            return Err(Malformed::Fields);
+        };
+        if octets.contains(&0) || octets.last() != Some(&b'\n') {
+            return Err(Malformed::Fields);
+        }
+        Ok(Record { octets: Secret::copy_of(octets), service_end, authtype_end })
+    }
+
+    /// The octets to pass on, exactly as they were read or made.
+    #[must_use]
+    pub fn encode(&self) -> &Secret {
+        &self.octets
+    }
+
+    /// The name of the service, such as `pop3`.
+    #[must_use]
+    pub fn service(&self) -> &[u8] {
+        &self.octets.expose()[..self.service_end]
+    }
+
+    /// How the client showed who it is, such as `login`.
+    #[must_use]
+    pub fn authtype(&self) -> &[u8] {
+        &self.octets.expose()[self.service_end + 1..self.authtype_end]
+    }
+
+    /// What it showed. Ends with LF; holds secrets.
+    #[must_use]
+    pub fn authdata(&self) -> &[u8] {
+        &self.body()[self.authtype_end + 1..]
+    }
+
+    /// The record with the LF of authdata as its only final one, as an
+    /// authdaemond wants it (reference: authlib 3.2). Holds secrets.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        let octets = self.octets.expose();
+        octets.strip_suffix(b"\n").filter(|shorter| shorter.ends_with(b"\n")).unwrap_or(octets)
+    }
+
+    /// User and password, if the authtype is `login` and authdata are two
+    /// lines.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Login<'_>> {
+        if self.authtype() != b"login" {
+            return None;
+        }
+        let mut lines = self.authdata().strip_suffix(b"\n")?.split(|&octet| octet == b'\n');
+        match (lines.next(), lines.next(), lines.next()) {
+            (Some(user), Some(password), None) => Some(Login { user, password }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LIMIT, Malformed, Record, Refused};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_login_record_looks_as_authlib_7_says() {
+        let record = Record::login(b"pop3", b"alice", b"secret").unwrap();
+        assert_eq!(record.encode().expose(), b"pop3\nlogin\nalice\nsecret\n\n");
+        assert_eq!(record.body(), b"pop3\nlogin\nalice\nsecret\n");
+        assert_eq!((record.service(), record.authtype()), (b"pop3".as_slice(), b"login".as_slice()));
+    }
+
+    #[test]
+    fn one_or_two_final_line_ends_mean_the_same() {
+        for octets in [b"pop3\nlogin\nalice\nsecret\n".as_slice(), b"pop3\nlogin\nalice\nsecret\n\n"] {
+            let record = Record::decode(octets).unwrap();
+            let login = record.credentials().unwrap();
+            assert_eq!((login.user, login.password), (b"alice".as_slice(), b"secret".as_slice()));
+            assert_eq!(record.encode().expose(), octets);
+        }
+    }
+
+    #[test]
+    fn a_record_with_more_or_fewer_lines_has_no_credentials() {
+        for octets in [
+            b"pop3\nlogin\nalice\n".as_slice(),
+            b"pop3\nlogin\nalice\nsecret\nmore\n\n",
+            b"pop3\nlogin\nalice\nsecret\n\n\n",
+            b"pop3\ncram-md5\nYQ==\nYg==\n\n",
+            b"pop3\n\nalice\nsecret\n\n",
+        ] {
+            assert!(Record::decode(octets).unwrap().credentials().is_none(), "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_said_to_be_none() {
+        let malformed = |octets: &[u8]| Record::decode(octets).unwrap_err();
+        assert_eq!(malformed(b""), Malformed::Empty);
+        assert_eq!(malformed(b"pop3"), Malformed::Fields);
+        assert_eq!(malformed(b"pop3\nlogin\n"), Malformed::Fields);
+        assert_eq!(malformed(b"pop3\nlogin\nalice\nsecret"), Malformed::Fields);
+        assert_eq!(malformed(b"pop3\nlogin\nali\0ce\nsecret\n"), Malformed::Fields);
+        assert_eq!(malformed(&[b'\n'; LIMIT + 1]), Malformed::TooLong);
+    }
+
+    #[test]
+    fn control_octets_and_empty_fields_never_become_a_record() {
+        let refused = |user: &[u8], password: &[u8]| Record::login(b"pop3", user, password).unwrap_err();
+        for octet in (0..0x20).chain([0x7f]) {
+            assert_eq!(refused(&[b'a', octet], b"secret"), Refused::ControlOctet("user name"));
+            assert_eq!(refused(b"alice", &[octet]), Refused::ControlOctet("password"));
+        }
+        assert_eq!(refused(b"", b"secret"), Refused::Empty("user name"));
+        assert_eq!(refused(b"alice", b""), Refused::Empty("password"));
+    }
+
+    #[test]
+    fn the_limit_is_exact() {
+        let others = b"pop3\nlogin\na\n\n\n".len();
+        assert!(Record::login(b"pop3", b"a", &vec![b'x'; LIMIT - others]).is_ok());
+        let refused = Record::login(b"pop3", b"a", &vec![b'x'; LIMIT - others + 1]).unwrap_err();
+        assert_eq!(refused, Refused::TooLong);
+    }
+
+    #[test]
+    fn debug_output_shows_no_password() {
+        let record = Record::login(b"pop3", b"alice", b"hunter2").unwrap();
+        assert!(!format!("{record:?}").contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_decoded_without_harm(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+            if let Ok(record) = Record::decode(&octets) {
+                prop_assert_eq!(record.encode().expose(), &octets);
+                let _ = record.credentials();
+                let _ = (record.service(), record.authtype(), record.authdata());
+            }
+        }
+
+        #[test]
+        fn lines_of_any_kind_are_decoded_without_harm(octets in "[a\n]{0,12}") {
+            if let Ok(record) = Record::decode(octets.as_bytes()) {
+                let _ = (record.credentials(), record.authdata(), record.body());
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_can_be_decoded(user in "[ -~é]{1,40}", password in "[ -~é]{1,40}") {
+            let record = Record::login(b"pop3", user.as_bytes(), password.as_bytes()).unwrap();
+            let again = Record::decode(record.encode().expose()).unwrap();
+            let login = again.credentials().unwrap();
+            prop_assert_eq!(login.user, user.as_bytes());
+            prop_assert_eq!(login.password, password.as_bytes());
+        }
+    }
+}
