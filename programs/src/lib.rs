@@ -1,1 +1,7 @@
-//! Glue.
+//! What the programs are made of: settings, log lines, and the drivers that
+//! let the crates `pop3`, `maildir` and `authlib` meet.
+//!
+//! The programs themselves, under `src/bin/`, are a few lines each.
+
+pub mod connection;
+pub mod log;
