@@ -3,5 +3,7 @@
 //!
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
+pub mod chain;
 pub mod connection;
 pub mod log;
+pub mod places;

@@ -38,6 +38,21 @@ pub fn is_open(number: RawFd) -> bool {
     flags >= 0
 }
 
+/// A second descriptor for what descriptor `number` names, closed on exec, so
+/// that it can be looked at without being taken.
+///
+/// Returns `None` if `number` is closed, or no descriptor is left.
+#[must_use]
+pub fn duplicate(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC touches no memory and leaves `number` alone; a
+    // descriptor that it returns is new, so nobody else owns it.
+    #[allow(unsafe_code)]
+    unsafe {
+        let copy = nix::libc::fcntl(number, nix::libc::F_DUPFD_CLOEXEC, number.saturating_add(1));
+        (copy >= 0).then(|| OwnedFd::from_raw_fd(copy))
+    }
+}
+
 /// Puts `descriptor` at `number`, open across exec, closing what was there.
 ///
 /// # Errors
