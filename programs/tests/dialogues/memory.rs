@@ -1,0 +1,218 @@
+//! The protocol core alone: no process, no disk, no clock. What a session
+//! would ask of others is answered here from a vector of messages and one
+//! password.
+
+use std::io;
+
+use authlib::sasl::{Exchange, Mechanism, Step};
+use pop3::{
+    Authorization, AuthorizationAction, CREDENTIAL_LIMIT, Credential, Encoder, Line, LineReader, Maildrop,
+    Offer, Retrieval, Transaction, TransactionAction, Wrapper, reply,
+};
+use testbed::Outcome;
+use testbed::dialogue::{Dialogue, Side};
+use testbed::maildrop::{Entry, Kind};
+use testbed::play::{Door, Stage, play};
+use testbed::wire::Wire;
+
+/// Plays `dialogue` as it is written, then with every octet arriving alone:
+/// the network may cut where it likes.
+pub(crate) fn memory(dialogue: &Dialogue) -> Outcome {
+    let stage = Stage { side: Side::Ours, door: Door::Login, maildir: None, log: None };
+    play(dialogue, &mut Core::new(dialogue, usize::MAX), &stage)?;
+    play(dialogue, &mut Core::new(dialogue, 1), &stage)
+        .map_err(|fault| format!("octet by octet: {fault}").into())
+}
+
+/// A session with the core.
+struct Core {
+    state: State,
+    reader: LineReader,
+    letters: Letters,
+    /// Octets that arrive at once.
+    at_once: usize,
+    said: Vec<u8>,
+}
+
+enum State {
+    Authorization(Authorization, Option<Exchange>),
+    Transaction(Transaction<Letters>),
+    Closed,
+}
+
+/// The octets of the messages, in order.
+#[derive(Clone)]
+struct Letters(Vec<Vec<u8>>);
+
+impl Core {
+    fn new(dialogue: &Dialogue, at_once: usize) -> Core {
+        let mechanisms: Vec<_> = Mechanism::ALL.iter().map(|mechanism| mechanism.name().to_owned()).collect();
+        let offer = Offer { mechanisms_under_tls: mechanisms.clone(), mechanisms, ..Offer::default() };
+        let mut said = Vec::new();
+        reply::put(reply::GREETING, &mut said);
+        Core {
+            state: State::Authorization(Authorization::new(offer), None),
+            reader: LineReader::new(CREDENTIAL_LIMIT),
+            letters: Letters::of(&dialogue.maildrop),
+            at_once,
+            said,
+        }
+    }
+
+    fn hear(&mut self, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let Core { state, reader, letters, said, .. } = self;
+            let Some(line) = reader.take(&mut octets) else { return };
+            let next = match state {
+                State::Authorization(authorization, exchange) => {
+                    authorize(authorization, exchange, &line, letters, said)
+                }
+                State::Transaction(transaction) => transact(transaction, &line, said),
+                State::Closed => return,
+            };
+            if let Some(next) = next {
+                if matches!(next, State::Transaction(_)) {
+                    *reader = LineReader::new(pop3::COMMAND_LIMIT);
+                }
+                *state = next;
+            }
+        }
+    }
+}
+
+/// One line before login; the next state if it changes.
+fn authorize(
+    authorization: &mut Authorization,
+    exchange: &mut Option<Exchange>,
+    line: &Line<'_>,
+    letters: &Letters,
+    said: &mut Vec<u8>,
+) -> Option<State> {
+    let step = match authorization.line(line, said) {
+        AuthorizationAction::Continue | AuthorizationAction::Aborted | AuthorizationAction::StartTls => {
+            return None;
+        }
+        AuthorizationAction::Quit | AuthorizationAction::Drop => return Some(State::Closed),
+        AuthorizationAction::Login { user, password } if is_alice(&user, password.expose()) => {
+            return Some(open(authorization, letters, said));
+        }
+        AuthorizationAction::Login { .. } => {
+            reply::put(reply::LOGIN_FAILED, said);
+            return None;
+        }
+        AuthorizationAction::Authenticate { mechanism, initial } => {
+            match Mechanism::from_name(mechanism.as_bytes()) {
+                Some(mechanism) => {
+                    exchange.insert(Exchange::new(mechanism)).start(initial.as_ref().map(Credential::expose))
+                }
+                None => Step::Failed,
+            }
+        }
+        AuthorizationAction::Respond(response) => match exchange {
+            Some(exchange) => exchange.respond(response.expose()),
+            None => Step::Failed,
+        },
+    };
+    match step {
+        Step::Challenge(challenge) => authorization.challenge(&challenge, said),
+        Step::Credentials { user, password } if is_alice(&user, password.expose()) => {
+            return Some(open(authorization, letters, said));
+        }
+        Step::Credentials { .. } | Step::Failed => reply::put(reply::AUTHENTICATION_FAILED, said),
+        Step::Aborted => {
+            authorization.abort_exchange(said);
+        }
+    }
+    None
+}
+
+fn is_alice(user: &[u8], password: &[u8]) -> bool {
+    (user, password) == (b"alice", b"secret")
+}
+
+fn open(authorization: &Authorization, letters: &Letters, said: &mut Vec<u8>) -> State {
+    reply::put(reply::LOGGED_IN, said);
+    let wrapper = Wrapper::new("=_memory", "message/global");
+    State::Transaction(Transaction::new(letters.clone(), authorization.utf8(), wrapper))
+}
+
+/// One line after login; the next state if it changes.
+fn transact(transaction: &mut Transaction<Letters>, line: &Line<'_>, said: &mut Vec<u8>) -> Option<State> {
+    match transaction.line(line, said) {
+        TransactionAction::Continue => None,
+        TransactionAction::Retrieve(retrieval) => {
+            retrieve(transaction, retrieval, said);
+            None
+        }
+        TransactionAction::Update => {
+            reply::put(reply::BYE, said);
+            Some(State::Closed)
+        }
+        TransactionAction::Drop => Some(State::Closed),
+    }
+}
+
+fn retrieve(transaction: &Transaction<Letters>, retrieval: Retrieval, said: &mut Vec<u8>) {
+    let letters = transaction.maildrop();
+    let place = retrieval.message.place();
+    let mut encoder = transaction.begin(retrieval, letters.octets(place), said);
+    encoder.push(&letters.0[place], said);
+    encoder.finish(said);
+}
+
+impl Letters {
+    fn of(entries: &[Entry]) -> Letters {
+        let mut files: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| match &entry.kind {
+                Kind::File(octets) => Some((entry.path.split_once('/')?.1, octets.clone())),
+                _ => None,
+            })
+            .collect();
+        files.sort_by_key(|(name, _)| (*name).to_owned());
+        Letters(files.into_iter().map(|(_, octets)| octets).collect())
+    }
+}
+
+impl Maildrop for Letters {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn octets(&self, place: usize) -> u64 {
+        let mut nowhere = Vec::new();
+        let mut encoder = Encoder::whole(None, &mut nowhere);
+        encoder.push(&self.0[place], &mut nowhere);
+        encoder.finish(&mut nowhere).octets
+    }
+
+    fn is_utf8(&self, place: usize) -> bool {
+        let mut lines = self.0[place].split(|&octet| octet == b'\n');
+        lines.by_ref().take_while(|line| !line.trim_ascii().is_empty()).any(|line| !line.is_ascii())
+    }
+
+    fn put_unique_id(&self, place: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("UID{}-1000000000", place + 1).as_bytes());
+    }
+}
+
+impl Wire for Core {
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        octets.chunks(self.at_once).for_each(|piece| self.hear(piece));
+        Ok(())
+    }
+
+    /// Half a line is never executed, so the end of the connection is nothing
+    /// but an end (ledger 113).
+    fn finish(&mut self) -> io::Result<()> {
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        if self.said.is_empty() && !matches!(self.state, State::Closed) {
+            return Err(io::Error::other("the server waits, and so does the client"));
+        }
+        Ok(std::mem::take(&mut self.said))
+    }
+}

@@ -1,0 +1,115 @@
+//! Courier's own programs, as Debian packages them.
+//!
+//! Their paths are compiled in: `authdaemond` reads `/etc/courier` and
+//! listens below `/run/courier`. Each [`Authdaemond`] therefore lives in a mount
+//! namespace of its own, where directories of ours lie over those two, and
+//! nothing on the machine is touched. That takes root.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::chain::Account;
+use crate::process::{Running, daemon};
+use crate::{Outcome, PATIENCE};
+
+/// Courier's super-server.
+pub const COURIERTCPD: &str = "/usr/sbin/couriertcpd";
+/// Courier's login program.
+pub const COURIERPOP3LOGIN: &str = "/usr/lib/courier/courier/courierpop3login";
+/// Courier's mail program.
+pub const COURIERPOP3D: &str = "/usr/lib/courier/courier/courierpop3d";
+const AUTHDAEMOND: &str = "/usr/lib/courier/courier-authlib/authdaemond";
+const MAKEUSERDB: &str = "/usr/sbin/makeuserdb";
+
+/// Why Courier's mail program cannot run here, if so.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let absent = [COURIERTCPD, COURIERPOP3LOGIN, COURIERPOP3D, AUTHDAEMOND, MAKEUSERDB];
+    let absent = absent.into_iter().find(|program| !Path::new(program).exists())?;
+    Some(format!("{absent} is not there (Debian: courier-pop, courier-authdaemon, courier-authlib-userdb)"))
+}
+
+/// Why Courier's `authdaemond` cannot run here, if so.
+#[must_use]
+pub fn missing_authdaemond() -> Option<String> {
+    missing().or_else(|| {
+        let permitted = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+        let permitted = permitted.is_ok_and(|status| status.success());
+        (!permitted).then(|| "Courier's authdaemond needs root and a mount namespace of its own".to_owned())
+    })
+}
+
+/// Courier's `authdaemond` with one account, in its own namespace.
+#[derive(Debug)]
+pub struct Authdaemond {
+    directory: PathBuf,
+    daemon: Running,
+    records: String,
+}
+
+impl Authdaemond {
+    /// Starts it; its files are in `directory`, which is made.
+    ///
+    /// # Errors
+    /// A file cannot be written or a program cannot be started.
+    pub fn start(directory: &Path) -> Outcome<Authdaemond> {
+        let (etc, run) = (directory.join("etc"), directory.join("run"));
+        fs::create_dir_all(&etc)?;
+        fs::create_dir_all(run.join("authdaemon"))?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+        fs::write(etc.join("authdaemonrc"), "authmodulelist=\"authuserdb\"\ndaemons=2\n")?;
+        let script = "mount --bind \"$1\" /etc/courier && mount --bind \"$2\" /run/courier && exec \"$3\"";
+        let mut command = daemon("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).args([&etc, &run]).arg(AUTHDAEMOND);
+        let log = fs::File::create(directory.join("authdaemond.log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let daemon = Running::start(&mut command)?;
+        Ok(Authdaemond { directory: directory.to_owned(), daemon, records: String::new() })
+    }
+
+    /// Makes `account`, with `fields` added to its record, the only one.
+    ///
+    /// # Errors
+    /// A file cannot be written, or `makeuserdb` refuses it.
+    pub fn serve(&mut self, account: &Account, fields: &[String]) -> Outcome {
+        let records = account.record(fields);
+        if records != self.records {
+            let userdb = self.directory.join("etc/userdb");
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&userdb)?;
+            std::io::Write::write_all(&mut &file, records.as_bytes())?;
+            let made = Command::new(MAKEUSERDB).arg("-f").arg(&userdb).output()?;
+            if !made.status.success() {
+                return Err(format!("makeuserdb: {}", String::from_utf8_lossy(&made.stderr)).into());
+            }
+            self.records = records;
+        }
+        self.await_socket()
+    }
+
+    /// A command for `program` that sees this `authdaemond`.
+    #[must_use]
+    pub fn command(&mut self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = daemon("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", self.daemon.child().id())).arg("--").arg(program);
+        command
+    }
+
+    fn await_socket(&mut self) -> Outcome {
+        let socket = self.directory.join("run/authdaemon/socket");
+        let end = Instant::now() + PATIENCE;
+        while !socket.exists() {
+            if self.daemon.ended()?.is_some() || Instant::now() > end {
+                let log = fs::read_to_string(self.directory.join("authdaemond.log"))?;
+                return Err(format!("Courier's authdaemond does not listen\n{log}").into());
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Programs that end with the test that started them, also when it fails or
+//! panics.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A running program. Dropping it sends SIGTERM and waits; if that does not
+/// help, SIGKILL.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+}
+
+/// How long a program may take to end after SIGTERM before it gets SIGKILL.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A command for a program that serves many sessions. Where setpriv(1) is at
+/// hand the kernel ends the program also when the tests are killed.
+#[must_use]
+pub fn daemon(program: impl AsRef<OsStr>) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    if !setpriv.exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
+}
+
+impl Running {
+    /// Starts `command`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(command: &mut Command) -> io::Result<Running> {
+        command.spawn().map(|child| Running { child })
+    }
+
+    /// The program's pipes and its process id.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// How it ended, if it has ended.
+    ///
+    /// # Errors
+    /// What waitpid(2) reports.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Waits until it ends, at most `patience`; `None` if it still runs.
+    ///
+    /// # Errors
+    /// What waitpid(2) reports.
+    pub fn wait(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+        let end = Instant::now() + patience;
+        loop {
+            let status = self.ended()?;
+            if status.is_some() || Instant::now() > end {
+                return Ok(status);
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _already_gone = kill(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !matches!(self.ended(), Ok(None)) {
+            return;
+        }
+        self.signal(Signal::SIGTERM);
+        if matches!(self.wait(FAREWELL), Ok(None)) {
+            self.signal(Signal::SIGKILL);
+            let _reaped = self.child.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Running, daemon};
+    use std::process::Stdio;
+
+    #[test]
+    fn a_program_ends_with_its_owner() {
+        let mut running = Running::start(daemon("/bin/cat").stdin(Stdio::piped())).unwrap();
+        let pid = running.child().id();
+        assert_eq!(running.ended().unwrap(), None);
+        drop(running);
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    }
+}
