@@ -89,6 +89,15 @@ impl Connection {
         }
     }
 
+    /// Whether a whole line has arrived and not been read. Where that cannot be
+    /// seen, on a pipe, the answer is no.
+    #[must_use]
+    pub fn has_line_waiting(&self) -> bool {
+        let mut buffer = Zeroizing::new([0; READ]);
+        let seen = rustix::net::recv(self.input, &mut buffer[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        seen.is_ok_and(|(octets, _)| buffer[..octets].contains(&b'\n'))
+    }
+
     /// Looks at what has arrived without taking it; `None` if nothing has.
     fn look(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let seen = if self.input_is_socket {

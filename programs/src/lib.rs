@@ -5,5 +5,8 @@
 
 pub mod chain;
 pub mod connection;
+pub mod environment;
 pub mod log;
+pub mod login;
+//pub mod mailbox;
 pub mod places;

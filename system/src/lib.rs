@@ -7,5 +7,6 @@
 
 pub mod crypt;
 pub mod descriptor;
+pub mod detached;
 pub mod random;
 pub mod user;

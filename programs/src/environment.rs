@@ -1,0 +1,60 @@
+//! Environment variables, as Courier's programs read them.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+/// The variable's octets; none if it is unset.
+#[must_use]
+pub fn octets(name: &str) -> Vec<u8> {
+    std::env::var_os(name).map(OsStringExt::into_vec).unwrap_or_default()
+}
+
+/// The variable, unless it is unset or empty.
+#[must_use]
+pub fn non_empty(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The variable as a number, by its leading digits; 0 if it has none. So
+/// `POP3_TLS=yes` is off (reference wire.md 7).
+#[must_use]
+pub fn number(name: &str) -> i64 {
+    leading_number(&octets(name))
+}
+
+/// The value of the leading decimal number, with its sign, bounded to what an
+/// `i64` holds.
+#[must_use]
+pub fn leading_number(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let value = digits
+        .iter()
+        .take_while(|octet| octet.is_ascii_digit())
+        .fold(0i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    if negative { -value } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leading_number;
+
+    #[test]
+    fn a_number_is_what_the_text_begins_with() {
+        for (text, value) in [
+            ("1", 1),
+            ("0", 0),
+            ("yes", 0),
+            ("", 0),
+            ("-1", -1),
+            (" 12x", 12),
+            ("99999999999999999999", i64::MAX),
+        ] {
+            assert_eq!(leading_number(text.as_bytes()), value, "{text}");
+        }
+    }
+}

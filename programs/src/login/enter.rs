@@ -1,0 +1,107 @@
+//! From credentials to the next program.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use authlib::daemon::{self, Timeouts};
+use authlib::{Account, Record, Verdict};
+
+use super::settings::{self, Form};
+use crate::chain::{self, Handover};
+use crate::environment;
+use crate::log::{self, Harmless, Peer};
+use crate::places;
+
+/// Why this process is still itself.
+pub(super) enum Answer {
+    /// The credentials are not good.
+    No,
+    /// Nobody can tell, or the account cannot be entered.
+    CannotTell,
+}
+
+/// Has the credentials checked, and becomes the next program if they are good
+/// (or if it is the next program that checks them).
+pub(super) fn try_to(
+    form: &Form,
+    handover: &mut Handover,
+    user: &[u8],
+    password: &[u8],
+    peer: &Peer,
+) -> Answer {
+    // What cannot be put into a record, a line end in the name for instance,
+    // is nobody's password (ledger 119).
+    let Ok(record) = Record::login(&settings::service(), user, password) else {
+        return Answer::No;
+    };
+    match form {
+        Form::Chain(words) => begin_chain(words, handover, &record),
+        Form::Daemon { program, maildir } => match ask(&record, peer) {
+            Verdict::Accept(account) => enter(&account, program, maildir, handover),
+            Verdict::Reject => Answer::No,
+            Verdict::Unavailable(reason) => {
+                log::authentication_error(&reason);
+                Answer::CannotTell
+            }
+        },
+    }
+}
+
+fn begin_chain(words: &[OsString], handover: &Handover, record: &Record) -> Answer {
+    let error = match chain::offer(record) {
+        Ok(()) => handover.exec_next(words),
+        Err(error) => error,
+    };
+    chain::drop_record();
+    cannot_run(words.first().map(OsString::as_os_str), &error)
+}
+
+fn ask(record: &Record, peer: &Peer) -> Verdict {
+    let usual = Timeouts::default();
+    let seconds = |name, usual| match u64::try_from(environment::number(name)) {
+        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => usual,
+    };
+    let timeouts = Timeouts {
+        connect: seconds("TIMEOUT_SOCK", usual.connect),
+        write: seconds("TIMEOUT_WRITE", usual.write),
+        read: seconds("TIMEOUT_READ", usual.read),
+    };
+    daemon::ask(&places::authdaemon_socket(), record, Some(peer.ip()), timeouts)
+}
+
+/// Becomes the account's user, in its home directory, and then the mail program
+/// (reference wire.md 8).
+fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Handover) -> Answer {
+    chain::reap_children();
+    let address = Harmless(&account.address);
+    let groups = match account.ids.groups() {
+        Ok(groups) => groups,
+        Err(error) => {
+            log::warning(&format_args!("{address}: groups: {error}"));
+            return Answer::CannotTell;
+        }
+    };
+    if let Err(error) = system::user::become_for_good(account.ids.uid(), account.ids.gid(), &groups) {
+        log::warning(&format_args!("{address}: {error}"));
+        return Answer::CannotTell;
+    }
+    if let Err(error) = std::env::set_current_dir(&account.home) {
+        let home = Harmless(account.home.as_os_str().as_encoded_bytes());
+        log::warning(&format_args!("{address}: chdir({home}) failed!!"));
+        log::warning(&format_args!("error: {error}"));
+        return Answer::CannotTell;
+    }
+    handover.set("AUTHENTICATED", OsString::from_vec(account.address.clone()));
+    handover.set("OPTIONS", OsString::from_vec(account.options.as_bytes().to_vec()));
+    let maildir = account.maildir.as_ref().map_or(maildir, |own| own.as_os_str());
+    let error = handover.exec_next(&[program.to_owned(), maildir.to_owned()]);
+    cannot_run(Some(program), &error)
+}
+
+fn cannot_run(program: Option<&OsStr>, error: &std::io::Error) -> Answer {
+    let program = Harmless(program.map_or(b"", OsStr::as_encoded_bytes)).to_string();
+    log::error(&format_args!("{program}: {error}"));
+    Answer::CannotTell
+}

@@ -1,0 +1,116 @@
+//! courierpop3login: the AUTHORIZATION state on standard input and output.
+//!
+//! It hears the password, and opens no mail: once somebody is accepted, this
+//! process becomes, by exec, another program under another user.
+//!
+//! ```text
+//!   login program ──┬─ chain form: record on descriptor 3, exec of the first module; if no module
+//!                   │  accepts, this program is exec'ed again and says so    (reference authlib.md 1)
+//!                   └─ two words: asks authdaemond, becomes the account's user, execs the mail program
+//! ```
+//!
+//! It takes from the client exactly the lines that it answers. What the client
+//! sent behind PASS is still in the socket when the next program starts
+//! (ledger 114).
+
+mod clock;
+mod enter;
+mod session;
+mod settings;
+mod stls;
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pop3::Authorization;
+use pop3::reply;
+
+use crate::chain::{self, Handover};
+use crate::connection::Connection;
+use crate::environment;
+use crate::log::{self, Peer};
+use clock::Clock;
+use session::Session;
+use settings::Form;
+
+/// How long a client may take none of the few octets that it is sent here.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Variables that only this chain may set; what was inherited is forgotten, so
+/// that nobody's environment decides about an account (ledger 404).
+const OURS_TO_SET: [&str; 6] =
+    ["MAILDIR", "OPTIONS", "AUTHADDR", "AUTHFULLNAME", "MAILDIRQUOTA", "AUTHENTICATED"];
+
+/// Runs courierpop3login with the arguments and environment of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let connection = Connection::inherited();
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let words = arguments.get(1..).unwrap_or_default().to_vec();
+    let Some(form) = Form::from_words(words) else {
+        return refuse(&connection, "-ERR pop3login requires at least two arguments.");
+    };
+    if environment::number("POP3_PROXY") != 0 {
+        // To log somebody in here whose mail is elsewhere would be a lie.
+        log::error(&"POP3_PROXY is set, and this version does not forward sessions");
+        return refuse(&connection, reply::TEMPORARY_PROBLEM);
+    }
+    match handover(&form, &arguments) {
+        Ok((handover, again)) => serve(&connection, form, handover, again),
+        Err(error) => {
+            log::line(format_args!("courierpop3login: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the next programs are to find in their environment, and whether a
+/// chain has come back to us after a failed login.
+fn handover(form: &Form, arguments: &[OsString]) -> Result<(Handover, bool), chain::NotComplete> {
+    let (mut handover, again) = match form {
+        Form::Chain(_) => (chain::note_arguments(arguments)?, chain::is_rerun()),
+        Form::Daemon { .. } => {
+            let mut handover = Handover::new();
+            handover.remove("AUTHARGC");
+            (handover, false)
+        }
+    };
+    for name in OURS_TO_SET {
+        handover.remove(name);
+    }
+    if matches!(form, Form::Chain(_)) {
+        handover.set("AUTHENTICATED", "");
+    }
+    handover.set("PROTOCOL", "POP3");
+    Ok((handover, again))
+}
+
+fn serve(connection: &Connection, form: Form, mut handover: Handover, again: bool) -> ExitCode {
+    chain::reap_children();
+    let peer = Peer::from_environment("N/A");
+    let Some(clock) = (if again { Clock::after_failure() } else { Some(Clock::start()) }) else {
+        return ExitCode::FAILURE;
+    };
+    handover.set("AUTHEXPIRE", clock.expiry().to_string());
+    let couriertls = settings::couriertls();
+    let utf8 = again && environment::number("UTF8") != 0;
+    let authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);
+    let greeting = if again {
+        log::chain_failed(&peer);
+        reply::LOGIN_FAILED
+    } else {
+        log::connection(&peer);
+        reply::GREETING
+    };
+    Session::new(connection, authorization, clock, peer, form, handover, couriertls).run(greeting)
+}
+
+/// Says why there is no session, and gives the exit status.
+fn refuse(connection: &Connection, sentence: &str) -> ExitCode {
+    let mut out = Vec::new();
+    reply::put(sentence, &mut out);
+    let _ = connection.send(&mut out, PATIENCE);
+    ExitCode::FAILURE
+}

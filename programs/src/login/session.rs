@@ -1,0 +1,207 @@
+//! The conversation before login.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use authlib::sasl::{Exchange, Mechanism, Step};
+use pop3::reply::{self, Reply};
+use pop3::{Authorization, AuthorizationAction as Action, CREDENTIAL_LIMIT, Credential, LineReader};
+
+use super::PATIENCE;
+use super::clock::Clock;
+use super::enter::{self, Answer};
+use super::settings::{self, Form};
+use super::stls;
+use crate::chain::Handover;
+use crate::connection::{Connection, Read};
+use crate::log::{self, Peer};
+
+/// A connection before login, and all that it needs.
+pub(super) struct Session<'c> {
+    connection: &'c Connection,
+    authorization: Authorization,
+    clock: Clock,
+    peer: Peer,
+    form: Form,
+    handover: Handover,
+    couriertls: Option<PathBuf>,
+    exchange: Option<(Mechanism, Exchange)>,
+    out: Vec<u8>,
+}
+
+/// By what command somebody tried to log in.
+enum Attempt<'a> {
+    /// USER and PASS, with this name.
+    Pass(&'a [u8]),
+    /// AUTH, with this mechanism.
+    Auth(&'a str),
+}
+
+/// Whether the conversation goes on, or the process ends with this status.
+type Next = Result<(), ExitCode>;
+
+impl<'c> Session<'c> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        authorization: Authorization,
+        clock: Clock,
+        peer: Peer,
+        form: Form,
+        handover: Handover,
+        couriertls: Option<PathBuf>,
+    ) -> Self {
+        let (exchange, out) = (None, Vec::new());
+        Session { connection, authorization, clock, peer, form, handover, couriertls, exchange, out }
+    }
+
+    /// Says `greeting` and goes on until this process ends, or becomes another
+    /// program.
+    pub(super) fn run(mut self, greeting: Reply) -> ExitCode {
+        reply::put(greeting, &mut self.out);
+        let mut reader = LineReader::new(CREDENTIAL_LIMIT);
+        loop {
+            if let Err(status) = self.step(&mut reader) {
+                // The client may be gone; there is nobody else to tell.
+                let _ = self.flush();
+                log::disconnected(&self.peer);
+                return status;
+            }
+        }
+    }
+
+    /// Reads a line and does what it asks for.
+    fn step(&mut self, reader: &mut LineReader) -> Next {
+        let Session { connection, authorization, clock, out, .. } = self;
+        // Replies to pipelined commands leave together.
+        if !connection.has_line_waiting() && connection.send(out, PATIENCE).is_err() {
+            return Err(ExitCode::SUCCESS);
+        }
+        let read = connection.read_line_only(reader, clock.deadline(), |line| authorization.line(line, out));
+        match read {
+            Ok(Read::Had(action)) => self.act(action),
+            Ok(Read::End) => Err(ExitCode::SUCCESS),
+            Ok(Read::TimedOut) => Err(ExitCode::FAILURE),
+            Err(error) => {
+                log::error(&format_args!("reading from the client: {error}"));
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Next {
+        let exchange = self.exchange.take();
+        match (action, exchange) {
+            (Action::Continue, None) => Ok(()),
+            (Action::Login { user, password }, _) => self.log_in(&user, &password),
+            (Action::Authenticate { mechanism, initial }, _) => {
+                self.authenticate(&mechanism, initial.as_ref())
+            }
+            (Action::Respond(response), Some((mechanism, mut exchange))) => {
+                let step = exchange.respond(response.expose());
+                self.exchange_goes_on(mechanism, exchange, step)
+            }
+            (Action::Aborted | Action::Respond(_) | Action::Continue, exchange) => {
+                let mechanism = exchange.map_or("", |(mechanism, _)| mechanism.name());
+                log::method_failed(mechanism, &self.peer);
+                Ok(())
+            }
+            (Action::StartTls, _) => self.start_tls(),
+            (Action::Quit, _) => {
+                log::quit_before_login(&self.peer);
+                Err(ExitCode::SUCCESS)
+            }
+            (Action::Drop, _) => Err(ExitCode::SUCCESS),
+        }
+    }
+
+    fn log_in(&mut self, user: &[u8], password: &Credential) -> Next {
+        self.enter(user, password.expose(), &Attempt::Pass(user))
+    }
+
+    fn authenticate(&mut self, name: &str, initial: Option<&Credential>) -> Next {
+        let Some(mechanism) = Mechanism::from_name(name.as_bytes()) else {
+            return self.refuse(&Attempt::Auth(name));
+        };
+        let mut exchange = Exchange::new(mechanism);
+        let step = exchange.start(initial.map(Credential::expose));
+        self.exchange_goes_on(mechanism, exchange, step)
+    }
+
+    fn exchange_goes_on(&mut self, mechanism: Mechanism, exchange: Exchange, step: Step) -> Next {
+        match step {
+            Step::Challenge(challenge) => {
+                self.authorization.challenge(&challenge, &mut self.out);
+                self.exchange = Some((mechanism, exchange));
+                Ok(())
+            }
+            Step::Credentials { user, password } => {
+                self.enter(&user, password.expose(), &Attempt::Auth(mechanism.name()))
+            }
+            Step::Failed => self.refuse(&Attempt::Auth(mechanism.name())),
+            Step::Aborted => {
+                let action = self.authorization.abort_exchange(&mut self.out);
+                log::method_failed(mechanism.name(), &self.peer);
+                if action == Action::Drop { Err(ExitCode::SUCCESS) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Has the credentials checked. If they are good this process becomes
+    /// another program and does not come back.
+    fn enter(&mut self, user: &[u8], password: &[u8], attempt: &Attempt<'_>) -> Next {
+        self.flush()?;
+        self.handover.set("UTF8", if self.authorization.utf8() { "1" } else { "0" });
+        let name = settings::default_domain().apply(user).into_owned();
+        match enter::try_to(&self.form, &mut self.handover, &name, password, &self.peer) {
+            Answer::No => self.refuse(attempt),
+            Answer::CannotTell => {
+                reply::put(reply::TEMPORARY_PROBLEM, &mut self.out);
+                Err(ExitCode::FAILURE)
+            }
+        }
+    }
+
+    /// Logs the failure at once, and answers it later.
+    fn refuse(&mut self, attempt: &Attempt<'_>) -> Next {
+        self.flush()?;
+        let sentence = match attempt {
+            Attempt::Pass(user) => {
+                log::user_failed(user, &self.peer);
+                reply::LOGIN_FAILED
+            }
+            Attempt::Auth(mechanism) => {
+                log::method_failed(mechanism, &self.peer);
+                reply::AUTHENTICATION_FAILED
+            }
+        };
+        if !self.clock.penalty() {
+            return Err(ExitCode::FAILURE);
+        }
+        reply::put(sentence, &mut self.out);
+        Ok(())
+    }
+
+    /// Answers STLS, and has couriertls shake hands. Nothing that was said in
+    /// clear survives (ledger 109, 115); if the handshake fails the connection
+    /// ends (ledger 117).
+    fn start_tls(&mut self) -> Next {
+        let Some(program) = self.couriertls.take() else {
+            return Err(ExitCode::FAILURE);
+        };
+        let thrown_away = self.connection.throw_away_arrived();
+        self.flush()?;
+        if let Err(error) = thrown_away.and_then(|()| stls::start(&program, self.clock.deadline())) {
+            log::line(format_args!("DEBUG: {}, STARTTLS failed: {error}", self.peer));
+            return Err(ExitCode::FAILURE);
+        }
+        for (name, value) in stls::ENVIRONMENT {
+            self.handover.set(name, value);
+        }
+        self.authorization.tls_started();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Next {
+        self.connection.send(&mut self.out, PATIENCE).map_err(|_| ExitCode::SUCCESS)
+    }
+}

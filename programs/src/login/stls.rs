@@ -1,0 +1,67 @@
+//! STLS by Courier's own couriertls (reference couriertcpd.md 14): it keeps the
+//! client's socket, and we go on with one end of a socket pair.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::log::Harmless;
+
+/// What the programs that follow learn about it (reference wire.md 7).
+pub(super) const ENVIRONMENT: [(&str, &str); 3] =
+    [("POP3_TLS", "1"), ("POP3_STARTTLS", "NO"), ("POP3_TLS_REQUIRED", "0")];
+
+/// Most octets of couriertls's explanation that are read.
+const EXPLANATION: u64 = 512;
+
+/// Has `program` shake hands with the client; afterwards descriptors 0 and 1
+/// speak clear text with it.
+///
+/// # Errors
+/// If it cannot be started, says that the handshake failed, or has not said
+/// anything by `deadline`. Descriptors 0 and 1 are the client's still, and
+/// nothing sensible can be said on them.
+pub(super) fn start(program: &Path, deadline: Instant) -> io::Result<()> {
+    let (ours, local) = UnixStream::pair()?;
+    let (status, status_writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    let local = OwnedFd::from(local);
+    for descriptor in [&local, &status_writer] {
+        fcntl_setfd(descriptor, FdFlags::empty())?;
+    }
+    let mut command = Command::new(program);
+    command
+        .args(["-server", "-tcpd"])
+        .arg(format!("-localfd={}", local.as_raw_fd()))
+        .arg(format!("-statusfd={}", status_writer.as_raw_fd()));
+    system::detached::spawn(&mut command)?;
+    // Ours must be closed, else the end of theirs is never seen.
+    drop((local, status_writer));
+    await_success(status, deadline)?;
+    let ours = OwnedFd::from(ours);
+    system::descriptor::place(ours.try_clone()?, 0)?;
+    system::descriptor::place(ours, 1)
+}
+
+/// Success is the end of the status without a word.
+fn await_success(status: OwnedFd, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = Timespec::try_from(left).map_err(io::Error::other)?;
+    let ready = poll(&mut [PollFd::from_borrowed_fd(status.as_fd(), PollFlags::IN)], Some(&left))?;
+    if ready == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let mut explanation = Vec::new();
+    File::from(status).take(EXPLANATION).read_to_end(&mut explanation)?;
+    if explanation.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(Harmless(explanation.trim_ascii()).to_string()))
+}

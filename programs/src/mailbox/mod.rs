@@ -1,0 +1,129 @@
+//! courierpop3d: TRANSACTION and UPDATE on standard input and output, as the
+//! account's user, in the account's home directory.
+//!
+//! It has seen neither a password nor a key. It is started by a login program
+//! (or a module of the chain) that has validated somebody, or by hand, and then
+//! serves with the caller's own rights. As root it refuses to.
+//!
+//! ```text
+//!   start: root? validated? locked? ──> Maildir ──> loginexec, options ──> maildrop ──> session ──> UPDATE
+//! ```
+
+mod adapter;
+mod loginexec;
+mod retrieve;
+mod session;
+mod settings;
+mod text;
+mod update;
+mod validated;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use maildir::Maildir;
+use pop3::reply::{self, Reply};
+use pop3::{Transaction, Wrapper};
+
+use crate::connection::Connection;
+use crate::log;
+use adapter::Listing;
+use session::Session;
+use settings::Settings;
+
+/// How long a client may be silent (RFC 1939 section 3: at least ten minutes;
+/// ledger 211), or take nothing of what it asked for (ledger 212).
+const AUTOLOGOUT: Duration = Duration::from_secs(600);
+
+/// Why no session came to be.
+enum Refusal {
+    /// The client hears this, and this is the exit status.
+    Spoken(Reply, u8),
+    /// Nothing is said; the exit status.
+    Silent(ExitCode),
+}
+
+/// Runs courierpop3d with the arguments and environment of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let started = Instant::now();
+    let connection = Connection::inherited();
+    match start(&connection, started) {
+        Ok(session) => session.run(),
+        Err(Refusal::Silent(status)) => status,
+        Err(Refusal::Spoken(reply, status)) => {
+            let mut out = Vec::new();
+            reply::put(reply, &mut out);
+            // The client may be gone already; there is nobody else to tell.
+            let _ = connection.send(&mut out, AUTOLOGOUT);
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// Everything up to `+OK logged in.` (reference wire.md 8).
+fn start(connection: &Connection, started: Instant) -> Result<Session<'_>, Refusal> {
+    if system::user::is_root() {
+        log::error(&"refusing to serve mail as root");
+        return Err(Refusal::Spoken(reply::NO_ROOT, 1));
+    }
+    validated::or_start_over()?;
+    let settings = Settings::from_environment();
+    refuse_if_locked(&settings)?;
+    let maildir = Maildir::open(&settings.maildir).map_err(|error| {
+        log::path_error("chdir", &settings.maildir, &error);
+        Refusal::Spoken(reply::NO_MAILDIR, 1)
+    })?;
+    loginexec::run_once(&maildir, &settings.maildir);
+    refuse_if_disabled(&settings)?;
+    settings.session.login();
+    let wrapper = wrapper(&settings)?;
+    let maildrop = open_maildrop(&maildir, &settings)?;
+    let transaction = Transaction::new(Listing(maildrop), settings.utf8, wrapper);
+    Ok(Session::new(connection, transaction, settings, started))
+}
+
+/// The administrator's lock: the sticky bit on the home directory.
+fn refuse_if_locked(settings: &Settings) -> Result<(), Refusal> {
+    const STICKY: u32 = 0o1000;
+    let unlocked = rustix::fs::stat(".").is_ok_and(|stat| stat.st_mode & STICKY == 0);
+    if unlocked {
+        return Ok(());
+    }
+    settings.session.locked();
+    Err(Refusal::Spoken(reply::LOCKED, 0))
+}
+
+fn refuse_if_disabled(settings: &Settings) -> Result<(), Refusal> {
+    if settings.options.is_on("disablepop3") {
+        return Err(Refusal::Spoken(reply::DISABLED, 1));
+    }
+    if settings.options.is_on("disableinsecurepop3") && !settings.tls {
+        return Err(Refusal::Spoken(reply::DISABLED_INSECURE, 1));
+    }
+    Ok(())
+}
+
+/// The wrapper of this session, with a boundary that nobody can foresee.
+fn wrapper(settings: &Settings) -> Result<Wrapper, Refusal> {
+    let random: [u8; 16] = system::random::octets().map_err(|error| {
+        log::error(&format_args!("no randomness: {error}"));
+        Refusal::Spoken(reply::TEMPORARY_PROBLEM, 1)
+    })?;
+    let boundary = format!("=_{:032x}", u128::from_ne_bytes(random));
+    Ok(Wrapper::new(&boundary, &settings.unicode_message_type))
+}
+
+fn open_maildrop(maildir: &Maildir, settings: &Settings) -> Result<maildir::Maildrop, Refusal> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let mut notices = |notice: maildir::Notice| settings.notice(&notice);
+    maildir.open_maildrop(now, &mut notices).map_err(|error| {
+        let (reply, status) = match &error {
+            maildir::Error::NoCur(_) => (reply::NO_CUR, 0),
+            maildir::Error::Busy => (reply::IN_USE, 1),
+            _ => (reply::TEMPORARY_PROBLEM, 1),
+        };
+        log::error(&error);
+        Refusal::Spoken(reply, status)
+    })
+}
