@@ -1,2 +1,34 @@
-//! Development commands.
-fn main() {}
+//! The project's commands: `cargo xtask demo` and `cargo xtask test`.
+//!
+//! One file for each command; they call cargo and the built programs, and
+//! nothing of the product depends on them.
+
+mod demo;
+mod project;
+
+use std::env;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo    build, and serve a throw-away account on a loopback port until Ctrl-C
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["demo"] => demo::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

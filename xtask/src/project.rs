@@ -1,0 +1,34 @@
+//! Where the project is, and how its programs are built.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The root of the project: the directory above this package.
+pub(crate) fn root() -> Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(package.parent().context("xtask lies in the project's directory")?.to_owned())
+}
+
+/// A call of the cargo that has called us.
+pub(crate) fn cargo() -> Result<Command> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()?);
+    Ok(command)
+}
+
+/// Builds the programs as they are installed, and tells in which directory
+/// they lie.
+pub(crate) fn build_release() -> Result<PathBuf> {
+    let status = cargo()?.args(["build", "--release", "--package", "programs"]).status()?;
+    ensure!(status.success(), "the programs could not be built");
+    Ok(target_directory()?.join("release"))
+}
+
+/// Where cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let root = root()?;
+    Ok(env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target)))
+}
