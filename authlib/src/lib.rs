@@ -7,8 +7,8 @@
 //!
 //! A question goes in as a [`Record`] (service, authtype, authdata, the three
 //! things that authlib(7) passes along) and comes out as a [`Verdict`]: accept,
-//! reject or unavailable. Two places answer: `userdb` looks into
-//! Courier's data bases itself, [`daemon`] asks an authdaemond.
+//! reject or unavailable. Two places answer: [`userdb`] looks
+//! into Courier's data bases itself, [`daemon`] asks an authdaemond.
 //!
 //! "Reference" in this crate means the project's notes on Courier's
 //! authentication; "ledger" is `docs/courier-ledger.md`.
@@ -23,6 +23,7 @@ pub mod printable;
 pub mod record;
 pub mod sasl;
 pub mod secret;
+pub mod userdb;
 
 pub use account::{Account, Ids, Unavailable, Verdict};
 pub use options::Options;

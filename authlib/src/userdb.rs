@@ -1,0 +1,278 @@
+//! userdb: accounts in Courier's own data base (reference: authlib 7 to 10).
+//!
+//! An administrator writes text ([`text`]); makeuserdb(8) compiles it into two
+//! GDBM files, `userdb.dat` for everybody and `userdbshadow.dat` with the
+//! passwords for root; a login looks a name up in both.
+//!
+//! ```text
+//! alice TAB uid=5000|gid=5000|home=/home/alice|systempw=$1$…
+//!   userdb.dat        alice → uid=5000|gid=5000|home=/home/alice|_=
+//!   userdbshadow.dat  alice → systempw=$1$…
+//! ```
+
+pub mod database;
+pub mod field;
+mod gdbm;
+pub mod text;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text as plain};
+use crate::options::Options;
+use crate::password;
+use crate::printable::reason;
+use crate::record::{Login, Record};
+use database::Lookup;
+
+/// The two files that a userdb text is compiled to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Userdb {
+    /// `FILE.dat`: everything but passwords.
+    pub public: PathBuf,
+    /// `FILEshadow.dat`: the passwords.
+    pub shadow: PathBuf,
+}
+
+impl Userdb {
+    /// The files that belong to the text `source`, such as
+    /// `/etc/courier/userdb`.
+    #[must_use]
+    pub fn of(source: &Path) -> Self {
+        let beside = |ending: &str| {
+            let mut name = OsString::from(source);
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        Userdb { public: beside(".dat"), shadow: beside("shadow.dat") }
+    }
+
+    /// Whether the credentials of `record` belong to an account of this data
+    /// base. Only the authtype `login` is known; others are rejected, so that
+    /// another module is asked.
+    ///
+    /// Without the public file nobody is known here. Without the shadow file
+    /// nothing can be told (ledger 601).
+    #[must_use]
+    pub fn check(&self, record: &Record) -> Verdict {
+        let Some(login) = record.credentials() else {
+            return Verdict::Reject;
+        };
+        match self.open().and_then(|files| match files {
+            Some((public, shadow)) => check_login(&public, &shadow, record.service(), login),
+            None => Ok(None),
+        }) {
+            Ok(Some(account)) => Verdict::Accept(account),
+            Ok(None) => Verdict::Reject,
+            Err(reason) => Verdict::Unavailable(reason),
+        }
+    }
+
+    /// Both files, or `None` if there is no public one.
+    fn open(&self) -> Result<Option<(gdbm::Reader, gdbm::Reader)>, Unavailable> {
+        let failed = |path: &Path, error: &io::Error| {
+            Unavailable::new(format!("{}: {}", path.display(), reason(error)))
+        };
+        let open = |path: &Path| fs::File::open(path).and_then(gdbm::Reader::new);
+        match open(&self.public) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&self.public, &error)),
+            Ok(public) => {
+                let shadow = open(&self.shadow).map_err(|error| failed(&self.shadow, &error))?;
+                Ok(Some((public, shadow)))
+            }
+        }
+    }
+}
+
+/// The account, or `None` if there is no such user or the password is wrong;
+/// both take as long (ledger 603).
+fn check_login(
+    public: &impl Lookup,
+    shadow: &impl Lookup,
+    service: &[u8],
+    login: Login<'_>,
+) -> Result<Option<Account>, Unavailable> {
+    let failed = |error: io::Error| Unavailable::new(format!("userdb: {}", reason(&error)));
+    let record = public.fetch(login.user).map_err(failed)?;
+    let secrets = shadow.fetch(login.user).map_err(failed)?;
+    let stored = secrets.as_ref().and_then(|secrets| stored_password(secrets.expose(), service));
+    match (record, stored) {
+        (Some(record), Some(stored)) if password::check(stored, login.password) => {
+            account(login.user, record.expose()).map(Some)
+        }
+        (Some(_), Some(_)) => Ok(None),
+        _ => {
+            let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
+            let like = neighbour.as_ref().and_then(|secrets| stored_password(secrets.expose(), service));
+            password::check_nobody(like, login.password);
+            Ok(None)
+        }
+    }
+}
+
+/// The password for this service, else the one for all.
+fn stored_password<'a>(secrets: &'a [u8], service: &[u8]) -> Option<&'a [u8]> {
+    field::find(secrets, &[service, b"pw"].concat()).or_else(|| field::find(secrets, b"systempw"))
+}
+
+/// The account that the public fields of `user` describe.
+///
+/// Whoever gets here knows the password, so a record that cannot be used is
+/// a fault of the data base, not of the client (ledger 602).
+fn account(user: &[u8], record: &[u8]) -> Result<Account, Unavailable> {
+    let field = |name: &str| field::find(record, name.as_bytes());
+    let required =
+        |name: &str| field(name).ok_or_else(|| Unavailable::new(format!("the account's {name} is missing")));
+    let home = path("home", required("home")?)?;
+    Ok(Account {
+        address: plain("name", user)?,
+        ids: Ids::numeric(id("uid", required("uid")?)?, id("gid", required("gid")?)?)?,
+        home: home.ok_or_else(|| Unavailable::new("the account's home is empty"))?,
+        maildir: path("mail", field("mail").unwrap_or_default())?,
+        quota: field("quota").map(|value| plain("quota", value)).transpose()?,
+        full_name: field("gecos").map(|value| plain("gecos", value)).transpose()?,
+        options: Options::parse(field("options").unwrap_or_default()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::database::Builder;
+    use super::{Userdb, text};
+    use crate::{Account, Record, Verdict};
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    const SHA_OF_SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+    /// A data base of `source` in a directory of its own.
+    fn compiled(source: &str) -> (tempfile::TempDir, Userdb) {
+        let directory = tempfile::tempdir().unwrap();
+        let userdb = Userdb::of(&directory.path().join("userdb"));
+        let mut public = Builder::create(&userdb.public, 0o600).unwrap();
+        let mut shadow = Builder::create(&userdb.shadow, 0o600).unwrap();
+        for line in source.lines() {
+            if let text::Line::Record { name, fields } = text::Line::parse(line.as_bytes()) {
+                let parts = text::compile(fields, b"");
+                public.insert(name, &parts.public).unwrap();
+                shadow.insert(name, &parts.shadow).unwrap();
+            }
+        }
+        public.finish().unwrap();
+        shadow.finish().unwrap();
+        (directory, userdb)
+    }
+
+    fn check(userdb: &Userdb, service: &str, user: &str, password: &str) -> Verdict {
+        userdb.check(&Record::login(service.as_bytes(), user.as_bytes(), password.as_bytes()).unwrap())
+    }
+
+    fn accepted(source: &str) -> Account {
+        let (_directory, userdb) = compiled(source);
+        match check(&userdb, "pop3", "alice", "secret") {
+            Verdict::Accept(account) => account,
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_field_finds_its_place() {
+        let account = accepted(&format!(
+            "alice\tuid=5000|gid=5001|home=/home/alice|mail=Mail|quota=1000S|gecos=Alice,,|\
+             options=disablepop3=0,x=y|shell=/bin/sh|systempw={SHA_OF_SECRET}"
+        ));
+        assert_eq!(account.address, b"alice");
+        assert_eq!((account.ids.uid(), account.ids.gid()), (5000, 5001));
+        assert_eq!(account.home, Path::new("/home/alice"));
+        assert_eq!(account.maildir.as_deref(), Some(Path::new("Mail")));
+        assert_eq!(account.quota.as_deref(), Some(b"1000S".as_slice()));
+        assert_eq!(account.full_name.as_deref(), Some(b"Alice,,".as_slice()));
+        assert_eq!(account.options.as_bytes(), b"disablepop3=0,x=y");
+    }
+
+    #[test]
+    fn the_password_of_a_service_wins_over_the_one_for_all() {
+        let (_directory, userdb) =
+            compiled(&format!("alice\tuid=1|gid=1|home=/h|systempw=*|pop3pw={SHA_OF_SECRET}"));
+        assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Accept(_)));
+        assert!(matches!(check(&userdb, "imap", "alice", "secret"), Verdict::Reject));
+    }
+
+    #[test]
+    fn strangers_wrong_passwords_and_locked_accounts_are_rejected() {
+        let (_directory, userdb) = compiled(&format!(
+            "alice\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}\nnopw\tuid=1|gid=1|home=/h\n5000=\talice"
+        ));
+        for (user, password) in [
+            ("alice", "Secret"),
+            ("Alice", "secret"),
+            ("nobody", "secret"),
+            ("nopw", "secret"),
+            ("5000=", "secret"),
+        ] {
+            assert!(matches!(check(&userdb, "pop3", user, password), Verdict::Reject), "{user}");
+        }
+        let other = Record::decode(b"pop3\ncram-md5\nYQ==\nYg==\n\n").unwrap();
+        assert!(matches!(userdb.check(&other), Verdict::Reject));
+    }
+
+    #[test]
+    fn an_account_without_usable_ids_or_home_is_never_accepted() {
+        for fields in [
+            "uid=0|gid=1|home=/h",
+            "uid=1|gid=0|home=/h",
+            "uid=|gid=1|home=/h",
+            "uid=x|gid=1|home=/h",
+            "uid=1|gid=1 |home=/h",
+            "uid|gid=1|home=/h",
+            "gid=1|home=/h",
+            "uid=1|home=/h",
+            "uid=1|gid=1",
+            "uid=1|gid=1|home=",
+            "uid=4294967296|gid=1|home=/h",
+            "uid=0|uid=1|gid=1|home=/h",
+        ] {
+            let (_directory, userdb) = compiled(&format!("alice\t{fields}|systempw={SHA_OF_SECRET}"));
+            assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Unavailable(_)), "{fields}");
+            assert!(matches!(check(&userdb, "pop3", "alice", "wrong"), Verdict::Reject), "{fields}");
+        }
+    }
+
+    #[test]
+    fn no_data_base_knows_nobody_and_half_a_data_base_cannot_tell() {
+        let (_directory, userdb) = compiled("alice\tuid=1");
+        std::fs::remove_file(&userdb.shadow).unwrap();
+        assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Unavailable(_)));
+        std::fs::remove_file(&userdb.public).unwrap();
+        assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Reject));
+    }
+
+    #[test]
+    fn a_file_that_is_no_data_base_cannot_tell() {
+        let (_directory, userdb) = compiled("alice\tuid=1");
+        for damage in [b"".as_slice(), b"alice\tuid=1\n", &[0; 20000]] {
+            std::fs::write(&userdb.public, damage).unwrap();
+            assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Unavailable(_)));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn a_damaged_data_base_accepts_nobody_as_root(damage in prop::collection::vec((0..16384usize, any::<u8>()), 1..20)) {
+            let (_directory, userdb) = compiled(&format!("alice\tuid=10|gid=10|home=/h|systempw={SHA_OF_SECRET}"));
+            for path in [&userdb.public, &userdb.shadow] {
+                let mut octets = std::fs::read(path).unwrap();
+                let length = octets.len();
+                damage.iter().for_each(|(at, octet)| octets[at % length] = *octet);
+                std::fs::write(path, octets).unwrap();
+            }
+            if let Verdict::Accept(account) = check(&userdb, "pop3", "alice", "secret") {
+                prop_assert!(account.ids.uid() != 0 && account.ids.gid() != 0);
+            }
+        }
+    }
+}

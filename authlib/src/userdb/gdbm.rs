@@ -1,0 +1,355 @@
+//! GDBM files, the kind that Debian's makeuserdb(8) and ours write.
+//!
+//! Reading is done here. A login needs one record, and finds it with five
+//! small reads: header, directory entry, one or two elements of a bucket, the
+//! record. The library that writes would read the whole directory first,
+//! entry by entry. And a file may be anything: every number in it is checked
+//! where it is used, nothing is allocated because a file says so, and no loop
+//! is longer than a bucket.
+//!
+//! Like GDBM itself this reads the files of the machine it runs on: its octet
+//! order, its alignment, offsets of 64 bits.
+//!
+//! ```text
+//! header ─ directory: 2^bits offsets, indexed by the upper bits of a key's hash
+//!            └ bucket: elements, probed from hash mod number of elements on
+//!                └ element: hash, sizes, offset ─ record: key, value
+//! ```
+
+use std::ffi::c_char;
+use std::fs::File;
+use std::io;
+use std::mem::{offset_of, size_of};
+use std::os::unix::fs::FileExt;
+
+use gdbm_native::{CharSign, Endian, Layout, OpenOptions};
+
+use super::database::Lookup;
+use crate::Secret;
+
+/// First word of a file with 64-bit offsets; the second is that of a file
+/// with a counter of syncs, which stands behind all that is read here.
+const MAGIC: [u32; 2] = [0x1357_9acf, 0x1357_9ad1];
+/// Octets of the header's fixed part.
+const HEADER: usize = 40;
+/// Bits of a key's hash.
+const HASH_BITS: u32 = 31;
+/// What stands for the hash in an element that is not in use.
+const UNUSED: u32 = u32::MAX;
+/// Most octets of a value.
+const LONGEST_VALUE: u32 = 128 * 1024;
+/// Most elements of a bucket; it has as many as a block of the file system
+/// has room for.
+const MOST_ELEMENTS: u32 = 1 << 16;
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: File,
+    directory: u64,
+    directory_bits: u32,
+    elements: u32,
+}
+
+/// A bucket as C lays it out; only offsets are taken from it.
+#[repr(C)]
+struct Bucket {
+    free_count: i32,
+    free: [Free; 6],
+    bits: i32,
+    count: i32,
+    elements: [Element; 1],
+}
+
+#[repr(C)]
+struct Free {
+    size: i32,
+    offset: i64,
+}
+
+#[repr(C)]
+struct Element {
+    hash: u32,
+    key_start: [u8; 4],
+    offset: u64,
+    key_size: u32,
+    value_size: u32,
+}
+
+/// Where the record of an element is.
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u32,
+    offset: u64,
+    key_size: u32,
+    value_size: u32,
+}
+
+impl Reader {
+    /// Checks the header of `file`.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is not a GDBM file of this machine's kind.
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        if !file.metadata()?.is_file() {
+            return Err(damaged("not a regular file"));
+        }
+        let mut header = [0; HEADER];
+        read_at(&file, &mut header, 0)?;
+        let (directory_size, directory_bits) = (u32_at(&header, 16), u32_at(&header, 20));
+        let (bucket_size, elements) = (u32_at(&header, 24), u32_at(&header, 28));
+        if !MAGIC.contains(&u32_at(&header, 0)) {
+            return Err(damaged("not a GDBM file of this kind of machine"));
+        }
+        let room = (bucket_size as usize).saturating_sub(offset_of!(Bucket, elements)) / size_of::<Element>();
+        if !(1..=MOST_ELEMENTS).contains(&elements) || elements as usize > room {
+            return Err(damaged("the size of the buckets is wrong"));
+        }
+        let entries = 1u64.checked_shl(directory_bits).unwrap_or(0);
+        if directory_bits >= HASH_BITS || u64::from(directory_size) != entries * size_of::<u64>() as u64 {
+            return Err(damaged("the size of the directory is wrong"));
+        }
+        Ok(Reader { file, directory: u64_at(&header, 8), directory_bits, elements })
+    }
+
+    /// The offset of the bucket for keys with this `hash`.
+    fn bucket(&self, hash: u32) -> io::Result<u64> {
+        let entry = u64::from(hash >> (HASH_BITS - self.directory_bits));
+        let mut offset = [0; 8];
+        read_at(&self.file, &mut offset, self.directory.saturating_add(entry * size_of::<u64>() as u64))?;
+        Ok(u64::from_ne_bytes(offset))
+    }
+
+    fn place(&self, bucket: u64, index: u32) -> io::Result<Place> {
+        let mut element = [0; size_of::<Element>()];
+        let within = offset_of!(Bucket, elements) + index as usize * size_of::<Element>();
+        read_at(&self.file, &mut element, bucket.saturating_add(within as u64))?;
+        Ok(Place {
+            hash: u32_at(&element, offset_of!(Element, hash)),
+            offset: u64_at(&element, offset_of!(Element, offset)),
+            key_size: u32_at(&element, offset_of!(Element, key_size)),
+            value_size: u32_at(&element, offset_of!(Element, value_size)),
+        })
+    }
+
+    /// Whether the record at `place` is the one called `key`.
+    fn is_called(&self, place: Place, key: &[u8]) -> io::Result<bool> {
+        if place.key_size as usize != key.len() {
+            return Ok(false);
+        }
+        let mut found = vec![0; key.len()];
+        read_at(&self.file, &mut found, place.offset)?;
+        Ok(found == key)
+    }
+
+    fn value(&self, place: Place) -> io::Result<Secret> {
+        if place.value_size > LONGEST_VALUE {
+            return Err(damaged("a record is too long"));
+        }
+        let mut value = vec![0; place.value_size as usize];
+        read_at(&self.file, &mut value, place.offset.saturating_add(u64::from(place.key_size)))?;
+        Ok(Secret::new(value))
+    }
+}
+
+impl Lookup for Reader {
+    fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>> {
+        let hash = hash(key);
+        let bucket = self.bucket(hash)?;
+        for step in 0..self.elements {
+            let place = self.place(bucket, (hash % self.elements + step) % self.elements)?;
+            if place.hash == UNUSED {
+                break;
+            }
+            if place.hash == hash && self.is_called(place, key)? {
+                return self.value(place).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn fetch_neighbour(&self, key: &[u8]) -> io::Result<Option<Secret>> {
+        let bucket = self.bucket(hash(key))?;
+        for index in 0..self.elements {
+            let place = self.place(bucket, index)?;
+            if place.hash != UNUSED {
+                return self.value(place).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How a new file is made: of this machine's kind, and without the counter of
+/// syncs, which older readers do not know.
+pub(super) fn creation_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .create(true)
+        .numsync(false)
+        .endian(if cfg!(target_endian = "big") { Endian::Big } else { Endian::Little })
+        .layout(if align_of::<i64>() == 4 { Layout::Off64Align4 } else { Layout::Off64Align8 })
+        .char_sign(if c_char::MIN == 0 { CharSign::Unsigned } else { CharSign::Signed });
+    options
+}
+
+/// GDBM's hash of a key, which adds its octets as C's `char` (signed on some
+/// machines) is extended.
+fn hash(key: &[u8]) -> u32 {
+    let start = (key.len() as u32).wrapping_mul(0x238f_13af);
+    let sum = key.iter().enumerate().fold(start, |sum, (index, &octet)| {
+        let octet = i32::from(octet as c_char) as u32;
+        sum.wrapping_add(octet << (index * 5 % 24)) & 0x7fff_ffff
+    });
+    sum.wrapping_mul(1_103_515_243).wrapping_add(12345) & 0x7fff_ffff
+}
+
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
+            damaged("the file is cut short or damaged")
+        }
+        _ => error,
+    })
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The word at `at`, which the caller knows to be inside.
+fn u32_at(octets: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&octets[at..at + 4]);
+    u32::from_ne_bytes(word)
+}
+
+/// The double word at `at`, which the caller knows to be inside.
+fn u64_at(octets: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&octets[at..at + 8]);
+    u64::from_ne_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_VALUE, Reader, hash};
+    use crate::userdb::database::{Builder, Failed, Lookup};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::fs::File;
+    use std::path::Path;
+
+    fn build(path: &Path, records: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        let mut builder = Builder::create(path, 0o600).unwrap();
+        records.iter().for_each(|(key, value)| builder.insert(key, value).unwrap());
+        builder.finish().unwrap();
+    }
+
+    fn open(path: &Path) -> Reader {
+        Reader::new(File::open(path).unwrap()).unwrap()
+    }
+
+    fn fetch(reader: &Reader, key: &[u8]) -> Option<Vec<u8>> {
+        reader.fetch(key).unwrap().map(|value| value.expose().to_vec())
+    }
+
+    #[test]
+    fn hashes_are_those_of_c() {
+        assert_eq!(hash(b"hello"), 1_730_502_474);
+        assert_eq!(hash(b""), 12345);
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(hash("café".as_bytes()), 1_431_509_427);
+    }
+
+    #[test]
+    fn twenty_thousand_records_are_found_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let records: BTreeMap<Vec<u8>, Vec<u8>> = (0..20_000)
+            .map(|number| {
+                (format!("user{number}@é.example").into_bytes(), format!("uid={number}").into_bytes())
+            })
+            .collect();
+        build(&path, &records);
+        let reader = open(&path);
+        for (key, value) in &records {
+            assert_eq!(fetch(&reader, key).as_ref(), Some(value));
+        }
+        assert_eq!(fetch(&reader, b"user20000@example"), None);
+        assert!(reader.fetch_neighbour(b"nobody").unwrap().is_some());
+    }
+
+    #[test]
+    fn an_empty_data_base_has_no_records_and_no_neighbours() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        build(&path, &BTreeMap::new());
+        assert_eq!(fetch(&open(&path), b"alice"), None);
+        assert!(open(&path).fetch_neighbour(b"alice").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_name_is_stored_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut builder = Builder::create(&directory.path().join("db"), 0o600).unwrap();
+        builder.insert(b"alice", b"1").unwrap();
+        assert!(matches!(builder.insert(b"alice", b"2"), Err(Failed::Duplicate)));
+    }
+
+    #[test]
+    fn an_absurdly_long_record_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        build(&path, &BTreeMap::from([(b"a".to_vec(), vec![b'x'; LONGEST_VALUE as usize + 1])]));
+        assert!(open(&path).fetch(b"a").is_err());
+    }
+
+    #[test]
+    fn a_directory_or_a_cut_file_is_no_data_base() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        assert!(Reader::new(File::open(directory.path()).unwrap()).is_err());
+        build(&path, &BTreeMap::from([(b"alice".to_vec(), b"1".to_vec())]));
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 39, 40, 4096, 8192, whole.len() - 4096] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let result = Reader::new(File::open(&path).unwrap()).and_then(|reader| reader.fetch(b"alice"));
+            assert!(!matches!(result, Ok(Some(_))), "{length}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn whatever_is_stored_is_found(records in prop::collection::btree_map(
+            prop::collection::vec(any::<u8>(), 0..12), prop::collection::vec(any::<u8>(), 0..40), 0..400)
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("db");
+            build(&path, &records);
+            let reader = open(&path);
+            for (key, value) in &records {
+                let found = fetch(&reader, key);
+                prop_assert_eq!(found.as_ref(), Some(value));
+            }
+        }
+
+        #[test]
+        fn a_damaged_file_does_no_harm(damage in prop::collection::vec((0..200usize, any::<u8>()), 1..12), far in any::<u16>()) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("db");
+            build(&path, &BTreeMap::from([(b"alice".to_vec(), b"1".to_vec())]));
+            let mut octets = std::fs::read(&path).unwrap();
+            let length = octets.len();
+            for (at, octet) in damage {
+                octets[at] = octet;
+                octets[(at + usize::from(far)) % length] = octet;
+            }
+            std::fs::write(&path, octets).unwrap();
+            if let Ok(reader) = Reader::new(File::open(&path).unwrap()) {
+                let _ = (reader.fetch(b"alice"), reader.fetch_neighbour(b"bob"));
+            }
+        }
+    }
+}
