@@ -1,0 +1,200 @@
+//! From the files in `cur/` to messages with sizes and durable unique-ids.
+//!
+//! What is up to date is only read. If something has to be given or mended,
+//! files are read first, which may take long; then, under the lock, the list
+//! is looked at again, numbers are given, and the list is on the disk before
+//! anyone hears of them (ledger 301, 302).
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, Seek};
+use std::time::Duration;
+
+use rustix::fs::{OFlags, Stat};
+
+use crate::beneath;
+use crate::directories::Directories;
+use crate::listing::Listing;
+use crate::lock::Lock;
+use crate::notice::{Error, Notice};
+use crate::scan::{self, Scan};
+use crate::size::Reader;
+use crate::size_list;
+use crate::temporary;
+use crate::unique_id::Id;
+
+const NAME: &[u8] = b"courierpop3dsizelist";
+
+/// Brings names and list together, and saves what is new.
+pub(crate) fn open(
+    directories: &Directories,
+    now: u64,
+    patience: Duration,
+    notices: &mut dyn FnMut(Notice),
+) -> Result<Listing, Error> {
+    let mut reading = Reading::take(directories, now)?;
+    reading.measure(directories, None, notices);
+    if reading.has_nothing_to_save() {
+        return Ok(reading.listing);
+    }
+    // Nobody waits for a list to become tidy.
+    let patience = if reading.listing.unassigned() > 0 { patience } else { Duration::ZERO };
+    let saved = match Lock::take(&directories.root, patience) {
+        Ok(Some(_lock)) => {
+            if !reading.is_current(directories) {
+                let mut fresh = Reading::take(directories, now)?;
+                fresh.measure(directories, Some(&reading.listing), notices);
+                reading = fresh;
+            }
+            if reading.has_nothing_to_save() { Ok(()) } else { reading.save(directories) }
+        }
+        Ok(None) if reading.listing.unassigned() > 0 => return Err(Error::Busy),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = saved {
+        notices(Notice::SizeListNotSaved(error));
+        reading.recover(directories);
+    }
+    Ok(reading.listing)
+}
+
+/// What was read of a Maildir.
+struct Reading {
+    /// The list that was read, kept open so that no other can have its inode.
+    list: Option<(File, Stat)>,
+    listing: Listing,
+}
+
+impl Reading {
+    /// Reads `cur/` and the list.
+    ///
+    /// The list is opened first: what another session adds to a newer list may
+    /// be younger than our reading of `cur/`, and would look as if it had vanished.
+    fn take(directories: &Directories, now: u64) -> Result<Reading, Error> {
+        let mut list = match beneath::regular_file(&directories.root, NAME, OFlags::RDONLY) {
+            Ok(list) => Some(list),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::SizeList(error)),
+        };
+        let Scan { names, complete } = scan::scan(&directories.cur).map_err(Error::NoCur)?;
+        let mut listing = match &mut list {
+            Some((file, _)) => Listing::read(names, &mut BufReader::with_capacity(64 * 1024, file), now),
+            None => Ok(Listing::unknown(names, now)),
+        }
+        .map_err(Error::SizeList)?;
+        if let (Some((file, _)), true) = (&mut list, listing.has_missing && !complete) {
+            let scan =
+                Scan { names: listing.names, complete }.confirm(&directories.cur).map_err(Error::NoCur)?;
+            file.rewind().map_err(Error::SizeList)?;
+            let mut lines = BufReader::with_capacity(64 * 1024, file);
+            listing = Listing::read(scan.names, &mut lines, now).map_err(Error::SizeList)?;
+        }
+        identify_unlistable(directories, &mut listing);
+        Ok(Reading { list, listing })
+    }
+
+    /// Whether the list is still the one that was read.
+    fn is_current(&self, directories: &Directories) -> bool {
+        match (&self.list, beneath::stat(&directories.root, NAME)) {
+            (Some((_, then)), Ok(now)) => {
+                let key =
+                    |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+                key(then) == key(&now)
+            }
+            (None, Err(error)) => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
+    /// Reads each file whose size is not known, unless `earlier` did.
+    fn measure(
+        &mut self,
+        directories: &Directories,
+        earlier: Option<&Listing>,
+        notices: &mut dyn FnMut(Notice),
+    ) {
+        let mut reader = Reader::new();
+        let Listing { names, drafts, is_untidy, .. } = &mut self.listing;
+        for (name, draft) in names.iter().zip(drafts).filter(|(_, draft)| draft.size.is_none()) {
+            let known = earlier.and_then(|earlier| earlier.drafts.get(earlier.names.find(name)?));
+            if let Some(known) = known {
+                (draft.size, draft.is_hidden) = (known.size, known.is_hidden);
+            } else {
+                let file = beneath::regular_file(&directories.cur, name, OFlags::RDONLY);
+                match file.and_then(|(file, _)| reader.measure(file)) {
+                    Ok(size) => draft.size = Some(size),
+                    Err(error) => {
+                        draft.is_hidden = true;
+                        if error.kind() != io::ErrorKind::NotFound {
+                            notices(Notice::Unreadable { name: name.to_vec(), error });
+                        }
+                    }
+                }
+            }
+            *is_untidy |= draft.size.is_some() && draft.id.is_some() && size_list::can_hold(name);
+        }
+    }
+
+    /// Whether the list on disk can stay as it is.
+    ///
+    /// Like Courier, an emptied Maildir keeps its list, and a Maildir that is
+    /// empty from the start gets none.
+    fn has_nothing_to_save(&self) -> bool {
+        let listing = &self.listing;
+        let has_list = self.list.is_some();
+        listing.names.is_empty()
+            || (listing.unassigned() == 0 && !(has_list && (listing.has_missing || listing.is_untidy)))
+    }
+
+    fn save(&mut self, directories: &Directories) -> io::Result<()> {
+        self.listing.assign()?;
+        let listing = &self.listing;
+        temporary::replace(
+            directories.open_tmp()?,
+            &directories.root,
+            NAME,
+            "pop3",
+            |out| listing.write(out),
+            || Ok(()),
+        )
+    }
+
+    /// The list cannot be saved: what has a unique-id on disk is shown. If
+    /// nothing has, the first message is, so that its owner can fetch and
+    /// delete it and make room (maildir.md 4).
+    fn recover(&mut self, directories: &Directories) {
+        let listing = &mut self.listing;
+        let shown =
+            listing.drafts.iter().any(|draft| draft.id.is_some() && !draft.is_new && !draft.is_hidden);
+        let first = listing.drafts.iter().position(|draft| !draft.is_hidden).filter(|_| !shown);
+        for (index, draft) in listing.drafts.iter_mut().enumerate() {
+            if draft.is_new || draft.id.is_none() {
+                draft.id = None;
+                if first == Some(index) {
+                    draft.id = listing.names.get(index).and_then(|name| file_id(directories, name).ok());
+                }
+                draft.is_hidden |= draft.id.is_none();
+            }
+        }
+    }
+}
+
+/// Gives messages that no list can hold, and that could not be given their
+/// name as unique-id, one made of their file (ledger 307).
+fn identify_unlistable(directories: &Directories, listing: &mut Listing) {
+    let mut given = HashSet::new();
+    for (name, draft) in listing.names.iter().zip(&mut listing.drafts) {
+        if draft.id.is_none() && !size_list::can_hold(name) {
+            let id = file_id(directories, name).ok();
+            // Of two names of one such file one is enough.
+            draft.id = id.filter(|id| given.insert(id.to_owned()));
+            draft.is_hidden = draft.id.is_none();
+        }
+    }
+}
+
+fn file_id(directories: &Directories, name: &[u8]) -> io::Result<Id> {
+    let stat = beneath::stat(&directories.cur, name)?;
+    Ok(Id::File { modified: stat.st_mtime, device: stat.st_dev, inode: stat.st_ino })
+}
