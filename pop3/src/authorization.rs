@@ -167,23 +167,21 @@ impl Authorization {
             }
             _ => {}
         }
-        let Ok(argument) = words.only() else {
-            return self.nonsense(reply::SURPLUS_WORDS, out);
-        };
+        let argument = words.only();
         match (keyword.as_slice(), argument) {
-            (b"LANG", range) => language::answer(range, out),
-            (b"CAPA" | b"STLS" | b"UTF8" | b"QUIT", Some(_)) => {
-                return self.nonsense(reply::SURPLUS_WORDS, out);
-            }
-            (b"CAPA", None) => self.capabilities(out),
-            (b"STLS", None) => return self.stls(out),
-            (b"UTF8", None) => {
+            (b"LANG", Ok(range)) => language::answer(range, out),
+            (b"CAPA", Ok(None)) => self.capabilities(out),
+            (b"STLS", Ok(None)) => return self.stls(out),
+            (b"UTF8", Ok(None)) => {
                 self.utf8 = true;
                 reply::put(reply::UTF8_ENABLED, out);
             }
-            (b"QUIT", None) => {
+            (b"QUIT", Ok(None)) => {
                 reply::put(reply::BETTER_LUCK, out);
                 return Action::Quit;
+            }
+            (b"LANG" | b"CAPA" | b"STLS" | b"UTF8" | b"QUIT", _) => {
+                return self.nonsense(reply::SURPLUS_WORDS, out);
             }
             _ => return self.nonsense(reply::INVALID_COMMAND, out),
         }
@@ -391,6 +389,14 @@ mod tests {
             assert_eq!(say(&mut state, "GET / HTTP/1.1").0, Action::Continue);
         }
         assert_eq!(say(&mut state, "Host: x"), (Action::Drop, "-ERR Too many errors.\r\n".into()));
+    }
+
+    #[test]
+    fn an_unknown_keyword_is_unknown_whatever_follows_it() {
+        let mut state = Authorization::new(offer());
+        assert_eq!(say(&mut state, "APOP alice c4c9334b").1, "-ERR Invalid command.\r\n");
+        assert_eq!(say(&mut state, "QUIT now").1, "-ERR Too many arguments.\r\n");
+        assert_eq!(say(&mut state, "LANG en de").1, "-ERR Too many arguments.\r\n");
     }
 
     #[test]
