@@ -59,10 +59,13 @@ pub enum Remains {
 }
 
 impl Entry {
-    /// Whether this is a message: a regular file in `new` or `cur`.
+    /// Whether this is a message: a regular file in `new` or `cur` that is not
+    /// hidden by a dot.
     #[must_use]
     pub fn is_plain_message(&self) -> bool {
-        matches!(self.kind, Kind::File(_)) && (self.path.starts_with("new/") || self.path.starts_with("cur/"))
+        let message =
+            |(directory, name): (&str, &str)| matches!(directory, "new" | "cur") && !name.starts_with('.');
+        matches!(self.kind, Kind::File(_)) && self.path.split_once('/').is_some_and(message)
     }
 }
 
@@ -97,7 +100,8 @@ fn make(path: &Path, kind: &Kind, (uid, gid): (u32, u32)) -> std::io::Result<()>
         Kind::Directory => fs::create_dir(path)?,
         Kind::Link(target) => symlink(target, path)?,
         Kind::Fifo => nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR)?,
-        Kind::Missing => return fs::remove_dir_all(path),
+        // Resolved first, since nobody can remove `Maildir/..`.
+        Kind::Missing => return fs::canonicalize(path).and_then(fs::remove_dir_all),
         Kind::Mode(mode) => return fs::set_permissions(path, Permissions::from_mode(*mode)),
         Kind::Age(hours) => {
             return File::open(path)?.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600));

@@ -177,9 +177,15 @@ fn in_order(log: &[u8], patterns: &[Pattern]) -> Outcome {
     missing.map_or(Ok(()), |index| Err(Fault::from(format!("log line {} is missing", index + 1))))
 }
 
-/// Octets of one packet or line as a dialogue would show them.
+/// Octets of one packet or line as a dialogue would show them, but not very
+/// long ones.
 fn shown(octets: &[u8]) -> String {
-    octets.strip_suffix(b"\r\n").map_or_else(|| printable(octets), printable)
+    const LONG: usize = 500;
+    let octets = octets.strip_suffix(b"\r\n").unwrap_or(octets);
+    match octets.len() {
+        0..=LONG => printable(octets),
+        length => format!("{} … ({length} octets)", printable(&octets[..LONG])),
+    }
 }
 
 #[cfg(test)]
