@@ -8,5 +8,5 @@ pub mod connection;
 pub mod environment;
 pub mod log;
 pub mod login;
-//pub mod mailbox;
+pub mod mailbox;
 pub mod places;

@@ -1,10 +1,20 @@
 //! Where the crates `pop3` and `maildir` meet: a Maildir's listing as the
 //! TRANSACTION state sees it.
 
-use maildir::Place;
+use std::io::Write;
+
+use maildir::{Maildrop, Place};
 
 /// A maildrop of the crate `maildir` for the crate `pop3`.
-pub(super) struct Listing(pub maildir::Maildrop);
+pub(super) struct Listing(pub Maildrop);
+
+impl Listing {
+    /// `answer` about the message at `place`. The crate `pop3` never asks about
+    /// a place beyond the count; if it did, there would be nothing there.
+    fn at<T: Default>(&self, place: usize, answer: impl FnOnce(&Maildrop, Place) -> T) -> T {
+        self.0.place(place).map_or_else(T::default, |place| answer(&self.0, place))
+    }
+}
 
 impl pop3::Maildrop for Listing {
     fn count(&self) -> usize {
@@ -12,14 +22,15 @@ impl pop3::Maildrop for Listing {
     }
 
     fn octets(&self, place: usize) -> u64 {
-        self.0.octets(Place(place))
+        self.at(place, Maildrop::octets)
     }
 
     fn is_utf8(&self, place: usize) -> bool {
-        self.0.is_utf8(Place(place))
+        self.at(place, Maildrop::is_utf8)
     }
 
     fn put_unique_id(&self, place: usize, out: &mut Vec<u8>) {
-        self.0.put_unique_id(Place(place), out);
+        // Writing into a vector cannot fail.
+        let _ = self.at(place, |maildrop, place| write!(out, "{}", maildrop.unique_id(place)).ok());
     }
 }

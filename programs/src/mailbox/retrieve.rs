@@ -1,6 +1,5 @@
 //! RETR and TOP: a message file on its way to the client.
 
-use maildir::Place;
 use pop3::reply::Reply;
 use pop3::{Encoder, Retrieval, Sent, Transaction};
 
@@ -37,8 +36,7 @@ pub(super) fn send(
     retrieval: Retrieval,
     client: &mut Client<'_>,
 ) -> Result<Sent, Failure> {
-    let place = Place(retrieval.message.place());
-    let mut text = Text::open(&mut transaction.maildrop_mut().0, place)?;
+    let mut text = Text::open(&mut transaction.maildrop_mut().0, retrieval.message.place())?;
     // RETR announces what it is about to send: the file as it is now, not as
     // it was when it was listed.
     let octets = if retrieval.top.is_none() { text.octets()? } else { 0 };

@@ -151,7 +151,10 @@ impl<'c> Session<'c> {
     fn mark_seen(&mut self) {
         for place in std::mem::take(&mut self.unseen) {
             // The flag is a courtesy to other programs: without it nothing is lost.
-            let _ = self.transaction.maildrop_mut().0.mark_seen(maildir::Place(place));
+            let maildrop = &mut self.transaction.maildrop_mut().0;
+            if let Some(place) = maildrop.place(place) {
+                let _ = maildrop.mark_seen(place);
+            }
         }
     }
 

@@ -52,8 +52,8 @@ impl Settings {
 
     /// Logs what the Maildir has to say.
     pub(super) fn notice(&self, notice: &maildir::Notice) {
-        let user = log::Harmless(&self.address);
-        log::error(&format_args!("{notice}, user={user}"));
+        let text = format_args!("{notice}, user={}", log::Harmless(&self.address)).to_string();
+        if notice.is_warning() { log::warning(&text) } else { log::error(&text) }
     }
 }
 
@@ -70,10 +70,13 @@ fn maildir() -> PathBuf {
 fn unicode_message_type() -> String {
     const DEFAULT: &str = "message/global";
     let is_token = |word: &str| {
-        !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&octet))
+        !word.is_empty()
+            && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&octet))
     };
     match environment::non_empty("MIME_UNICODE_MESSAGE_TYPE").and_then(|value| value.into_string().ok()) {
-        Some(value) if value.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub)) => value,
+        Some(value) if value.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub)) => {
+            value
+        }
         _ => DEFAULT.to_owned(),
     }
 }

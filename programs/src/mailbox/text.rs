@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use maildir::{Maildrop, Octets, OpenError, Place};
+use maildir::{Maildrop, Octets, OpenError};
 use pop3::reply::{self, Reply};
 
 use crate::log::{self, Harmless};
@@ -32,7 +32,8 @@ pub(super) struct Text {
 
 impl Text {
     /// Opens the message at `place` and reads its first chunk.
-    pub(super) fn open(maildrop: &mut Maildrop, place: Place) -> Result<Self, NotOpen> {
+    pub(super) fn open(maildrop: &mut Maildrop, place: usize) -> Result<Self, NotOpen> {
+        let place = maildrop.place(place).ok_or(NotOpen(reply::MESSAGE_GONE))?;
         let file = maildrop.open_message(place).map_err(|error| match error {
             OpenError::Gone => NotOpen(reply::MESSAGE_GONE),
             OpenError::Io(error) => {

@@ -1,7 +1,6 @@
 //! UPDATE: the messages that QUIT deletes are deleted, and then QUIT is
 //! answered (RFC 1939 section 6; ledger 203).
 
-use maildir::Place;
 use pop3::Update;
 use pop3::reply::{self, Reply};
 
@@ -11,7 +10,8 @@ use crate::log::{self, Harmless};
 
 /// Spends `update` and gives the reply to QUIT.
 pub(super) fn spend(Listing(mut maildrop): Listing, update: Update, settings: &Settings) -> Reply {
-    let removal = maildrop.remove(update.into_places().map(Place));
+    let places: Vec<_> = update.into_places().filter_map(|place| maildrop.place(place)).collect();
+    let removal = maildrop.remove(places, &mut |notice| settings.notice(&notice));
     if settings.log_deletions {
         for &place in &removal.removed {
             settings.session.deleted(maildrop.name(place));
@@ -19,10 +19,7 @@ pub(super) fn spend(Listing(mut maildrop): Listing, update: Update, settings: &S
     }
     for (place, error) in &removal.failed {
         let (name, user) = (Harmless(maildrop.name(*place)), Harmless(&settings.address));
-        log::error(&format_args!("unlink(cur/{name}) failed: {error}, user={user}"));
+        log::error(&format_args!("unlink(./cur/{name}) failed: {error}, user={user}"));
     }
-    for notice in &removal.notices {
-        settings.notice(notice);
-    }
-    if removal.failed.is_empty() { reply::BYE } else { reply::NOT_REMOVED }
+    if removal.is_complete() { reply::BYE } else { reply::NOT_REMOVED }
 }

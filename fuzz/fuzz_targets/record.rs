@@ -1,0 +1,19 @@
+//! The record on descriptor 3: decoding what anybody may have written there,
+//! and what is decoded is handed on octet for octet.
+
+#![no_main]
+
+use authlib::Record;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|octets: &[u8]| {
+    let Ok(record) = Record::decode(octets) else { return };
+    assert_eq!(record.encode().expose(), octets);
+    if let Some(login) = record.credentials() {
+        assert!(!login.user.contains(&b'\n') && !login.password.contains(&b'\n'));
+        if let Ok(again) = Record::login(record.service(), login.user, login.password) {
+            let again = again.credentials().expect("a login record has credentials");
+            assert_eq!((again.user, again.password), (login.user, login.password));
+        }
+    }
+});
