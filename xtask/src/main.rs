@@ -4,6 +4,7 @@
 //! nothing of the product depends on them.
 
 mod demo;
+mod fuzz;
 mod project;
 
 use std::env;
@@ -11,7 +12,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  demo    build, and serve a throw-away account on a loopback port until Ctrl-C
+  demo                      build, and serve a throw-away account on a loopback port until Ctrl-C
+  fuzz [TARGET [SECONDS]]   run one fuzz target, or all, for so long each (default 60)
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +21,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["demo"] => demo::run(),
+        ["fuzz"] => fuzz::run(None, 60),
+        ["fuzz", target] => fuzz::run(Some(target), 60),
+        ["fuzz", target, seconds] if seconds.parse::<u32>().is_ok() => {
+            fuzz::run(Some(target).filter(|target| **target != "all").copied(), seconds.parse().unwrap_or(60))
+        }
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
