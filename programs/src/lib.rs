@@ -10,3 +10,4 @@ pub mod log;
 pub mod login;
 pub mod mailbox;
 pub mod places;
+pub mod tcpd;

@@ -1,5 +1,5 @@
 //! What the kernel and the C library are asked for: users, descriptors,
-//! randomness, crypt(3).
+//! processes, randomness, crypt(3).
 //!
 //! This is the only crate that may contain `unsafe`, and it knows nothing of
 //! mail, passwords' owners or protocols. Every unsafe block says above it why
@@ -8,5 +8,7 @@
 pub mod crypt;
 pub mod descriptor;
 pub mod detached;
+pub mod process;
 pub mod random;
+pub mod service;
 pub mod user;
