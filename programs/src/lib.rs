@@ -3,11 +3,17 @@
 //!
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
+pub mod authuserdb;
 pub mod chain;
 pub mod connection;
 pub mod environment;
+pub mod exclusive;
 pub mod log;
 pub mod login;
 pub mod mailbox;
+pub mod makeuserdb;
 pub mod places;
+pub mod prompt;
 pub mod tcpd;
+pub mod userdb_tool;
+pub mod userdbpw;

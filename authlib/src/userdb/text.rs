@@ -22,7 +22,7 @@ pub enum Line<'a> {
         /// `field=value|flag|…`
         fields: &'a [u8],
     },
-    /// Text without a TAB, which describes no account.
+    /// Text without a name and a TAB, which describes no account.
     Stray,
 }
 
@@ -36,8 +36,8 @@ impl<'a> Line<'a> {
             return Line::Remark;
         }
         match text.iter().position(|&octet| octet == b'\t') {
+            None | Some(0) => Line::Stray,
             Some(tab) => Line::Record { name: &text[..tab], fields: &text[tab + 1..] },
-            None => Line::Stray,
         }
     }
 }
@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(Line::parse(b"# alice\tuid=1"), Line::Remark);
         assert_eq!(Line::parse(b""), Line::Remark);
         assert_eq!(Line::parse(b"alice uid=1"), Line::Stray);
+        assert_eq!(Line::parse(b"\tuid=1"), Line::Stray);
     }
 
     #[test]

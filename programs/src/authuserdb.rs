@@ -1,0 +1,151 @@
+//! The chain module authuserdb: looks a login up in userdb, and becomes the
+//! account's user if it is right (reference: authlib 1.4).
+//!
+//! It runs as root, has heard one password and opens no mail. Whom it accepts
+//! it turns into an environment and into ids; the password ends here.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use authlib::printable::reason;
+use authlib::record::Malformed;
+use authlib::userdb::Userdb;
+use authlib::{Account, Ids, Options, Record, Verdict};
+
+use crate::chain::{self, Handover, NoRecord};
+use crate::log::{self, Harmless};
+use crate::{environment, places};
+
+/// Runs the module. Returns, with the status to end with, only if it cannot
+/// become another program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let next: Vec<OsString> = env::args_os().skip(1).collect();
+    if chain::authenticated().is_some() {
+        return become_next(&Handover::new(), &next);
+    }
+    let record = match chain::take_record() {
+        Ok(record) => record,
+        Err(NoRecord::Closed | NoRecord::Malformed(Malformed::Empty)) => {
+            log::line(format_args!("AUTHFAILURE"));
+            return ExitCode::FAILURE;
+        }
+        Err(error) => return unavailable(&error, None),
+    };
+    chain::reap_children();
+    match Userdb::of(&places::userdb()).check(&record) {
+        Verdict::Accept(account) => accept(&account, &record, &next),
+        Verdict::Reject => reject(&record, &next),
+        Verdict::Unavailable(reason) => unavailable(&reason, Some(&record)),
+    }
+}
+
+/// Hands the very same record to the next module.
+fn reject(record: &Record, next: &[OsString]) -> ExitCode {
+    match chain::offer(record) {
+        Ok(()) => become_next(&Handover::new(), next),
+        Err(error) => unavailable(&reason(&error), Some(record)),
+    }
+}
+
+/// Nothing can be said now: the login program tells its client.
+fn unavailable(reason: &dyn std::fmt::Display, record: Option<&Record>) -> ExitCode {
+    match record.and_then(Record::credentials) {
+        Some(login) => log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(login.user))),
+        None => log::line(format_args!("ERR: authuserdb: {reason}")),
+    }
+    chain::rerun_login()
+}
+
+/// Becomes the account's user, in its home, and then the next program.
+fn accept(account: &Account, record: &Record, next: &[OsString]) -> ExitCode {
+    if let Err(reason) = can_become(&account.ids).and_then(|()| can_be_entered(&account.home)) {
+        return unavailable(&reason, Some(record));
+    }
+    if let Err(reason) = become_for_good(&account.ids).and_then(|()| enter(&account.home)) {
+        // The login program needs rights that are gone now.
+        log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(&account.address)));
+        return ExitCode::FAILURE;
+    }
+    become_next(&handover(account), next)
+}
+
+/// An ordinary user can only be himself.
+fn can_become(ids: &Ids) -> Result<(), String> {
+    if system::user::is_root() || system::user::own_ids() == (ids.uid(), ids.gid()) {
+        return Ok(());
+    }
+    Err(format!("only root can become uid {}, gid {}", ids.uid(), ids.gid()))
+}
+
+/// Whether there is such a directory. Asked while the login program can still
+/// be run again, since this is what is wrong most often.
+fn can_be_entered(home: &Path) -> Result<(), String> {
+    match home.metadata() {
+        Ok(kind) if !kind.is_dir() => Err(chdir_failed(home, &io::ErrorKind::NotADirectory.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(chdir_failed(home, &error)),
+        // Root may be refused where the user is not (NFS).
+        _ => Ok(()),
+    }
+}
+
+fn become_for_good(ids: &Ids) -> Result<(), String> {
+    let groups = ids.groups().map_err(|error| reason(&error))?;
+    system::user::become_for_good(ids.uid(), ids.gid(), &groups).map_err(|refused| refused.to_string())
+}
+
+fn enter(home: &Path) -> Result<(), String> {
+    env::set_current_dir(home).map_err(|error| chdir_failed(home, &error))
+}
+
+fn chdir_failed(home: &Path, error: &io::Error) -> String {
+    format!("chdir {}: {}", Harmless(home.as_os_str().as_encoded_bytes()), reason(error))
+}
+
+/// What the following programs are told of the account. HOME is set too, for
+/// `loginexec` (ledger 405).
+fn handover(account: &Account) -> Handover {
+    let text = |octets: &[u8]| OsString::from_vec(octets.to_vec());
+    let defaults = Options::parse(&environment::octets("DEFAULTOPTIONS"));
+    let mut handover = Handover::new();
+    match &account.maildir {
+        Some(maildir) => handover.set("MAILDIR", maildir),
+        None => handover.remove("MAILDIR"),
+    }
+    handover.set("OPTIONS", text(account.options.with_defaults(&defaults).as_bytes()));
+    handover.set("AUTHADDR", text(&account.address));
+    handover.set("AUTHFULLNAME", text(without_commas(account.full_name.as_deref().unwrap_or_default())));
+    handover.set("HOME", &account.home);
+    handover.set("AUTHENTICATED", text(&account.address));
+    handover
+}
+
+/// The full name without the empty fields that a gecos field ends with.
+fn without_commas(name: &[u8]) -> &[u8] {
+    let end = name.iter().rposition(|&octet| octet != b',').map_or(0, |last| last + 1);
+    &name[..end]
+}
+
+fn become_next(handover: &Handover, next: &[OsString]) -> ExitCode {
+    let error = handover.exec_next(next);
+    let program = next.first().cloned().unwrap_or_default();
+    log::line(format_args!("ERR: authuserdb: {}: {}", Harmless(program.as_encoded_bytes()), reason(&error)));
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_commas;
+
+    #[test]
+    fn a_full_name_ends_before_its_last_commas() {
+        assert_eq!(without_commas(b"Bob Builder,,,"), b"Bob Builder");
+        assert_eq!(without_commas(b"Bob,Office"), b"Bob,Office");
+        assert_eq!(without_commas(b",,"), b"");
+        assert_eq!(without_commas(b""), b"");
+    }
+}

@@ -1,0 +1,7 @@
+//! authuserdb. See [`programs::authuserdb`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::authuserdb::run()
+}
