@@ -8,6 +8,8 @@
 pub mod crypt;
 pub mod descriptor;
 pub mod detached;
+#[cfg(feature = "testing")]
+pub mod kill_at;
 pub mod process;
 pub mod random;
 pub mod service;
