@@ -57,6 +57,10 @@ impl Connection {
     #[must_use]
     pub fn inherited() -> Self {
         let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        // What we send is gathered already: the kernel need not wait for more
+        // (RFC 896), and not every super-server tells it so. On anything but a
+        // TCP socket this fails, and need not be.
+        let _ = rustix::net::sockopt::set_tcp_nodelay(output, true);
         Connection { input, output, input_is_socket: is_socket(input), output_is_socket: is_socket(output) }
     }
 
