@@ -20,13 +20,10 @@ use subtle::ConstantTimeEq;
 /// password.
 #[must_use]
 pub fn check(stored: &[u8], clear: &[u8]) -> bool {
-    let (scheme, hash) = match split_scheme(stored) {
-        (scheme, hash) if scheme.eq_ignore_ascii_case(b"{CRYPT}") => split_scheme(hash),
-        other => other,
-    };
+    let (scheme, hash) = split_scheme(stored);
     let matches = match digest::Scheme::from_prefix(scheme) {
         Some(scheme) => scheme.check(hash, clear),
-        None if scheme.is_empty() => check_crypt(hash, clear),
+        None if scheme.is_empty() || scheme.eq_ignore_ascii_case(b"{CRYPT}") => check_crypt(hash, clear),
         None => false,
     };
     matches && !clear.is_empty()
@@ -68,7 +65,7 @@ mod tests {
         "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
         "$y$j75$abcdefghijklmnop$vZlXu1XtxOBWRxjOpQqONp1WYfMO0dN.H4xeSMU2ZvC",
         "{CRYPT}$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1",
-        "{crypt}{sha256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
+        "{crypt}OdiGHOSKg4jq2",
         "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==",
         "{MD5RAW}5ebe2294ecd0e0f08eab7690d2a6ee69",
         "{md5raw}5ebe2294ecd0e0f08eab7690d2a6ee69",
@@ -109,6 +106,7 @@ mod tests {
             "{SSHA}",
             "{SSHA}5en6G6MezRroT3XKqkdPOmY=",
             "{CRYPT}",
+            "{crypt}{sha256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
             "{CRYPT",
         ] {
             for clear in ["secret", "", "*", "x", stored] {

@@ -38,11 +38,13 @@ pub fn line(prompt: &str, echo: Echo) -> io::Result<Option<Zeroizing<Vec<u8>>>> 
     if !is_terminal() {
         return read_line(|| Ok(()));
     }
-    io::stderr().write_all(prompt.as_bytes())?;
     if echo == Echo::Shown {
+        io::stderr().write_all(prompt.as_bytes())?;
         return read_line(|| Ok(()));
     }
+    // Before the prompt: what is typed after it must neither be seen nor lost.
     let quiet = Quiet::new()?;
+    io::stderr().write_all(prompt.as_bytes())?;
     let answer = read_line(|| quiet.wait());
     drop(quiet);
     io::stderr().write_all(b"\n")?;

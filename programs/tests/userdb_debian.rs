@@ -1,0 +1,231 @@
+//! Our data bases before Courier's programs, and theirs before ours.
+//!
+//! Where Courier's programs are not installed, or this user may not start
+//! them, a line says so; with `CI=true` that is a failure.
+
+// Helpers of tests may stop them, as the tests may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use authlib::userdb::Userdb;
+use authlib::{Record, Verdict, password};
+use testbed::courier::{self, Authdaemond};
+
+const THEIR_MAKEUSERDB: &str = "/usr/sbin/makeuserdb";
+const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
+const OUR_MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
+
+/// A stored password that belongs to `secret`, and whether Courier thinks so.
+const STORED: [(&str, bool); 17] = [
+    ("$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1", true),
+    ("OdiGHOSKg4jq2", true),
+    ("$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.", true),
+    (
+        "$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.",
+        true,
+    ),
+    ("$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", true),
+    ("$y$j75$abcdefghijklmnop$vZlXu1XtxOBWRxjOpQqONp1WYfMO0dN.H4xeSMU2ZvC", true),
+    ("{CRYPT}$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1", true),
+    ("{crypt}OdiGHOSKg4jq2", true),
+    ("{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==", true),
+    ("{MD5RAW}5ebe2294ecd0e0f08eab7690d2a6ee69", true),
+    ("{md5raw}5ebe2294ecd0e0f08eab7690d2a6ee69", true),
+    ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", true),
+    ("{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=", true),
+    (
+        "{SHA512}vSsar3708Jvp9Szi2NWZZ02Bqp1qRCFpbcTZPdBhnWgs5WtNZKnvCXdhztmeD2cmW192CF5bDufKRpayrW/isg==",
+        true,
+    ),
+    ("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0", true),
+    // Ledger 600: a salt of 16 octets.
+    ("{SSHA}tQVGTZl3fAv4Cn80Z7+QJLwCFIRzaXh0ZWVuIG9mIHNhbHQh", false),
+    ("{Sha}5en6G6MezRroT3XKqkdPOmY/BfQ=", true),
+];
+
+/// Stored passwords that belong to no password at all, whoever is asked.
+const NEVER: [&str; 13] = [
+    "*",
+    "!",
+    "x",
+    "secret",
+    "{PLAIN}secret",
+    "{crypt}{sha256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
+    "{SSHA256}+E+iFJ27Yu1ODPH1UNKUmzOmUT06dwfghQJRHHnMsO5zYWx0",
+    "{MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
+    "{MD5}$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1",
+    "{MD5RAW}5EBE2294ECD0E0F08EAB7690D2A6EE69",
+    "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ",
+    "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ",
+    "",
+];
+
+/// Whether to go on; says so if not.
+fn is_here(missing: Option<String>) -> bool {
+    let Some(reason) = missing else { return true };
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "left out: {reason}");
+    eprintln!("left out: {reason}");
+    false
+}
+
+fn missing(program: &str) -> Option<String> {
+    (!Path::new(program).exists()).then(|| format!("{program} is not there (Debian: courier-authlib-userdb)"))
+}
+
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn compile(makeuserdb: &str, userdb: &Path) {
+    let made = Command::new(makeuserdb).arg("-f").arg(userdb).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn ours_accepts(userdb: &Path, user: &str, password: &str) -> bool {
+    let record = Record::login(b"pop3", user.as_bytes(), password.as_bytes()).unwrap();
+    match Userdb::of(userdb).check(&record) {
+        Verdict::Accept(account) => account.address == user.as_bytes(),
+        Verdict::Reject => false,
+        Verdict::Unavailable(reason) => panic!("{user}: {reason}"),
+    }
+}
+
+/// Courier's authdaemond, and the userdb text that it goes by.
+struct Theirs {
+    directory: tempfile::TempDir,
+    daemon: Authdaemond,
+}
+
+impl Theirs {
+    fn start() -> Theirs {
+        let directory = tempfile::tempdir().unwrap();
+        let daemon = Authdaemond::start(directory.path()).unwrap();
+        let socket = directory.path().join("run/authdaemon/socket");
+        let end = Instant::now() + testbed::PATIENCE;
+        while !socket.exists() {
+            assert!(Instant::now() < end, "Courier's authdaemond does not listen");
+            sleep(Duration::from_millis(5));
+        }
+        Theirs { directory, daemon }
+    }
+
+    fn etc(&self) -> PathBuf {
+        self.directory.path().join("etc")
+    }
+
+    fn authtest(&mut self, words: &[&str]) -> bool {
+        let output = self.daemon.command("authtest").args(["-s", "pop3"]).args(words).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        // Anything but yes or no is not what is asked for here.
+        assert!(output.status.success() || errors.contains("Operation not permitted"), "{words:?}: {errors}");
+        output.status.success()
+    }
+}
+
+/// Many accounts, one of them with 8-bit octets in its name.
+fn crowd() -> String {
+    let mut text = String::from("# accounts\n\n5000=\tuser0\n");
+    for number in 0..3000 {
+        text += &format!("user{number}@example.com\tuid=5000|gid=5000|home=/h|systempw={}\n", STORED[11].0);
+    }
+    text + &format!("müller\tuid=5000|gid=5000|home=/h|pop3pw={}|systempw=*\n", STORED[11].0)
+}
+
+#[test]
+fn their_data_base_is_read_by_us() {
+    if !is_here(missing(THEIR_MAKEUSERDB)) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let userdb = directory.path().join("userdb");
+    write_private(&userdb, &crowd());
+    compile(THEIR_MAKEUSERDB, &userdb);
+    for number in 0..3000 {
+        assert!(ours_accepts(&userdb, &format!("user{number}@example.com"), "secret"), "{number}");
+    }
+    assert!(ours_accepts(&userdb, "müller", "secret"));
+    assert!(
+        !ours_accepts(&userdb, "müller", "wrong") && !ours_accepts(&userdb, "user3000@example.com", "secret")
+    );
+}
+
+#[test]
+fn our_data_base_is_read_by_them() {
+    if !is_here(courier::missing_authdaemond()) {
+        return;
+    }
+    let mut theirs = Theirs::start();
+    let userdb = theirs.etc().join("userdb");
+    write_private(&userdb, &crowd());
+    compile(OUR_MAKEUSERDB, &userdb);
+    for number in (0..3000).step_by(100) {
+        assert!(theirs.authtest(&[&format!("user{number}@example.com"), "secret"]), "{number}");
+    }
+    assert!(theirs.authtest(&["müller", "secret"]));
+    assert!(!theirs.authtest(&["müller", "wrong"]) && !theirs.authtest(&["user3000@example.com", "secret"]));
+}
+
+#[test]
+fn every_stored_password_means_the_same_to_both() {
+    if !is_here(courier::missing_authdaemond()) {
+        return;
+    }
+    let mut theirs = Theirs::start();
+    let userdb = theirs.etc().join("userdb");
+    let all = STORED.iter().copied().chain(NEVER.iter().map(|stored| (*stored, false)));
+    let all: Vec<(usize, (&str, bool))> = all.enumerate().collect();
+    let record = |(number, (stored, _)): &(usize, (&str, bool))| {
+        format!("user{number}\tuid=5000|gid=5000|home=/h|systempw={stored}\n")
+    };
+    write_private(&userdb, &all.iter().map(record).collect::<String>());
+    compile(OUR_MAKEUSERDB, &userdb);
+    for (number, (stored, theirs_accepts)) in all {
+        let user = format!("user{number}");
+        assert_eq!(theirs.authtest(&[&user, "secret"]), theirs_accepts, "{stored}");
+        assert_eq!(ours_accepts(&userdb, &user, "secret"), number < STORED.len(), "{stored}");
+        assert!(!theirs.authtest(&[&user, "wrong"]) && !ours_accepts(&userdb, &user, "wrong"), "{stored}");
+    }
+}
+
+#[test]
+fn they_can_change_a_password_in_a_directory_that_we_compiled() {
+    if !is_here(courier::missing_authdaemond()) {
+        return;
+    }
+    let mut theirs = Theirs::start();
+    let directory = theirs.etc().join("userdb");
+    fs::create_dir_all(directory.join("sub")).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let record = format!("alice\tuid=5000|gid=5000|home=/h|systempw={}\n", STORED[0].0);
+    write_private(&directory.join("sub/file"), &record);
+    let made = Command::new(OUR_MAKEUSERDB).env("POSTRIDER_SYSCONFDIR", theirs.etc()).status().unwrap();
+    assert!(made.success());
+    assert!(ours_accepts(&directory, "alice", "secret"));
+    assert!(theirs.authtest(&["alice", "secret", "another"]));
+    assert!(ours_accepts(&directory, "alice", "another") && !ours_accepts(&directory, "alice", "secret"));
+}
+
+#[test]
+fn what_their_userdbpw_makes_is_recognised() {
+    if !is_here(missing(THEIR_USERDBPW)) {
+        return;
+    }
+    let made = |option: &str| {
+        let shell = format!("echo secret | {THEIR_USERDBPW} {option}");
+        let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    for option in ["", "-md5"] {
+        assert!(password::check(made(option).as_bytes(), b"secret"), "{option}");
+    }
+    for hash in authlib::hmac_state::Hash::ALL {
+        assert_eq!(made(&format!("-{}", hash.name())), hash.stored(b"secret").as_str());
+    }
+}

@@ -1,0 +1,316 @@
+//! userdb, makeuserdb and userdbpw as people and scripts use them.
+
+// Helpers of tests may stop them, as the tests may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use authlib::password::check;
+use authlib::userdb::Userdb;
+use authlib::{Record, Verdict};
+
+/// A directory of its own, and the programs in it.
+struct House(tempfile::TempDir);
+
+/// What a program said, and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    output: String,
+    errors: String,
+    status: i32,
+}
+
+impl House {
+    fn new() -> House {
+        House(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// A private file.
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Runs `program`, in the directory, with `input`; its configuration
+    /// directory is this one.
+    fn run(&self, program: &str, words: &[&str], input: &str) -> Said {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(self.0.path()).env("POSTRIDER_SYSCONFDIR", self.0.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may end without reading.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Said {
+            output: String::from_utf8(output.stdout).unwrap(),
+            errors: String::from_utf8(output.stderr).unwrap(),
+            status: output.status.code().unwrap(),
+        }
+    }
+
+    fn userdb(&self, words: &[&str]) -> Said {
+        self.run(env!("CARGO_BIN_EXE_userdb"), words, "")
+    }
+
+    fn makeuserdb(&self, words: &[&str]) -> Said {
+        self.run(env!("CARGO_BIN_EXE_makeuserdb"), words, "")
+    }
+
+    fn userdbpw(&self, words: &[&str], input: &str) -> Said {
+        self.run(env!("CARGO_BIN_EXE_userdbpw"), words, input)
+    }
+
+    fn accepts(&self, user: &str, password: &str) -> bool {
+        let record = Record::login(b"pop3", user.as_bytes(), password.as_bytes()).unwrap();
+        matches!(Userdb::of(&self.path("userdb")).check(&record), Verdict::Accept(_))
+    }
+}
+
+fn done() -> Said {
+    said("", "", 0)
+}
+
+fn said(output: &str, errors: &str, status: i32) -> Said {
+    Said { output: output.to_owned(), errors: errors.to_owned(), status }
+}
+
+#[test]
+fn records_are_made_changed_shown_and_deleted() {
+    let house = House::new();
+    assert_eq!(house.userdb(&["alice", "set", "uid=5", "home=/a b", "x=1=2"]), done());
+    assert_eq!(house.userdb(&["bob", "set", "uid=6"]), done());
+    assert_eq!(house.read("userdb"), "alice\tuid=5|home=/a b|x=1=2\nbob\tuid=6\n");
+    assert_eq!(house.path("userdb").metadata().unwrap().mode() & 0o777, 0o600);
+
+    assert_eq!(house.userdb(&["alice", "set", "uid=7", "new="]), done());
+    assert_eq!(house.userdb(&["alice", "unset", "x", "none"]), done());
+    assert_eq!(house.userdb(&["-show"]), said("alice\nbob\n", "", 0));
+    assert_eq!(house.userdb(&["-show", "alice"]), said("uid=7\nhome=/a b\nnew=\n", "", 0));
+    assert_eq!(house.userdb(&["-show", "nobody"]), done());
+
+    assert_eq!(house.userdb(&["alice", "del"]), done());
+    assert_eq!(house.userdb(&["alice", "del"]), done());
+    assert_eq!(house.userdb(&["alice", "unset", "x"]), done());
+    assert_eq!(house.read("userdb"), "bob\tuid=6\n");
+}
+
+#[test]
+fn other_lines_owner_and_mode_stay_as_they_were() {
+    let house = House::new();
+    let others = "# remark\tx\n\nno tab here\n5=\tbob\nbob\ta=1|b\r\n";
+    house.write("db", &format!("{others}alice\tx=1|y|x=2\nlast\tz=1"));
+    fs::set_permissions(house.path("db"), fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(house.userdb(&["-f", "db", "alice", "set", "x=3"]), done());
+    assert_eq!(house.read("db"), format!("{others}alice\tx=3|y\nlast\tz=1\n"));
+    assert_eq!(house.path("db").metadata().unwrap().mode() & 0o777, 0o640);
+    assert!(!house.path(".tmp.db").exists());
+}
+
+#[test]
+fn values_that_are_not_given_are_read_one_a_line() {
+    let house = House::new();
+    let set = |words: &[&str], input| house.run(env!("CARGO_BIN_EXE_userdb"), words, input);
+    assert_eq!(set(&["alice", "set", "systempw", "uid=5", "imappw"], "one\ntwo"), done());
+    assert_eq!(house.read("userdb"), "alice\tsystempw=one|uid=5|imappw=two\n");
+    assert_eq!(set(&["alice", "set", "a", "b"], "one\n"), said("", "No value for b.\n", 1));
+    assert_eq!(set(&["alice", "set", "a"], "one|two\n"), said("", "Invalid field or value.\n", 1));
+    assert_eq!(house.read("userdb"), "alice\tsystempw=one|uid=5|imappw=two\n");
+}
+
+#[test]
+fn a_directory_of_files_is_reached_by_path() {
+    let house = House::new();
+    fs::create_dir_all(house.path("userdb/sub")).unwrap();
+    assert_eq!(house.userdb(&["sub/file/alice", "set", "uid=5"]), done());
+    assert_eq!(house.read("userdb/sub/file"), "alice\tuid=5\n");
+    assert_eq!(house.userdb(&["-show", "sub/file"]), said("alice\n", "", 0));
+    assert_eq!(house.userdb(&["-show", "sub/file", "alice"]), said("uid=5\n", "", 0));
+    assert_eq!(house.userdb(&["-show", "sub/file/alice"]), said("uid=5\n", "", 0));
+    let path = |name: &str| house.path(name).display().to_string();
+    assert_eq!(house.userdb(&["-show"]), said("", &format!("{}: not a file.\n", path("userdb")), 1));
+    assert_eq!(
+        house.userdb(&["bob", "set", "a=b"]),
+        said("", &format!("{}: not a file.\n", path("userdb")), 1)
+    );
+    let nowhere = house.userdb(&["none/file/bob", "set", "a=b"]);
+    assert_eq!(
+        nowhere,
+        said("", &format!("{}: No such file or directory\n", path("userdb/none/.lock.file")), 1)
+    );
+}
+
+#[test]
+fn what_is_not_clear_is_not_done() {
+    let house = House::new();
+    house.write("db", "alice\ta=1\nalice\ta=2\n");
+    let twice = "db: alice is there more than once.\n";
+    assert_eq!(house.userdb(&["-f", "db", "alice", "set", "a=3"]), said("", twice, 1));
+    assert_eq!(house.userdb(&["-f", "db", "ali\nce", "set", "a=3"]), said("", "Invalid name.\n", 1));
+    assert_eq!(
+        house.userdb(&["-f", "db", "alice", "set", "a|b=3"]),
+        said("", "Invalid field or value.\n", 1)
+    );
+    symlink("db", house.path("link")).unwrap();
+    assert_eq!(house.userdb(&["-f", "link", "bob", "set", "a=3"]), said("", "link: is a symbolic link\n", 1));
+    let usage = house.userdb(&["-f", "db", "alice", "frobnicate"]);
+    assert!(usage.output.starts_with("Usage: userdb ") && usage.status == 1 && usage.errors.is_empty());
+    assert_eq!(house.read("db"), "alice\ta=1\nalice\ta=2\n");
+    assert_eq!(house.userdb(&["-f", "db", "alice", "del"]), done());
+    assert_eq!(house.read("db"), "");
+}
+
+#[test]
+fn changes_wait_for_whoever_holds_the_lock() {
+    let house = House::new();
+    house.write("userdb", "");
+    let held = fs::File::create(house.path(".lock.userdb")).unwrap();
+    held.lock().unwrap();
+    std::thread::scope(|scope| {
+        let changes: Vec<_> = (0..8)
+            .map(|number| {
+                scope.spawn({
+                    let house = &house;
+                    move || house.userdb(&[&format!("user{number}"), "set", "a=b"])
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(house.read("userdb"), "");
+        drop(held);
+        changes.into_iter().for_each(|change| assert_eq!(change.join().unwrap(), done()));
+    });
+    assert_eq!(house.read("userdb").lines().count(), 8);
+}
+
+#[test]
+fn a_password_goes_from_userdbpw_by_userdb_and_makeuserdb_to_a_login() {
+    let house = House::new();
+    for option in [&[] as &[&str], &["-md5"]] {
+        let stored = house.userdbpw(option, "secret\n");
+        assert_eq!((stored.errors.as_str(), stored.status), ("", 0));
+        assert!(check(stored.output.trim_end().as_bytes(), b"secret"), "{stored:?}");
+        let set = ["alice", "set", "uid=5000", "gid=5000", "home=/home/alice", "systempw"];
+        assert_eq!(house.run(env!("CARGO_BIN_EXE_userdb"), &set, &stored.output), done());
+        assert_eq!(house.makeuserdb(&[]), done());
+        assert!(house.accepts("alice", "secret") && !house.accepts("alice", "wrong"));
+    }
+}
+
+#[test]
+fn userdbpw_makes_what_the_manual_says_and_refuses_what_is_useless() {
+    let house = House::new();
+    let md5 = "cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56\n";
+    assert_eq!(house.userdbpw(&["-hmac-md5"], "secret\n"), said(md5, "", 0));
+    assert_eq!(house.userdbpw(&["-hmac-md5"], "secret"), said(md5, "", 0));
+    assert_eq!(house.userdbpw(&["-hmac-sha1"], "secret\nmore\n").output.len(), 81);
+    assert_eq!(house.userdbpw(&["-hmac-sha256"], "secret\n").output.len(), 129);
+    assert_eq!(house.userdbpw(&["-x"], "secret\n"), said("", "userdbpw: invalid argument.\n", 1));
+    for (input, reason) in [
+        ("", "no password was given."),
+        ("\n", "the password is empty; nobody could log in with it."),
+        ("secret\r\n", "the password holds a control character; nobody could log in with it."),
+    ] {
+        assert_eq!(house.userdbpw(&[], input), said("", &format!("userdbpw: {reason}\n"), 1));
+    }
+    assert_eq!(house.userdbpw(&["-md5"], &"x".repeat(5000)).status, 1);
+    let long = house.userdbpw(&[], "nine chars\n");
+    assert!(
+        long.status == 0 && long.output.len() == 14 && long.errors.contains("first 8 characters"),
+        "{long:?}"
+    );
+}
+
+#[test]
+fn a_person_types_the_password_twice_and_never_sees_it() {
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let mut keyboard = fs::File::from(terminal.master);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_userdbpw"));
+    command.arg("-hmac-md5").stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    for prompt in ["Password: ", "\nReenter password: "] {
+        let mut shown = vec![0; prompt.len()];
+        errors.read_exact(&mut shown).unwrap();
+        assert_eq!(shown, prompt.as_bytes());
+        keyboard.write_all(b"secret\n").unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"cd3ba7deaad6e5ca"));
+    // What the terminal has shown can be read here; the end of it is an error.
+    drop(command);
+    let mut shown = Vec::new();
+    let _ = keyboard.read_to_end(&mut shown);
+    assert!(!shown.windows(6).any(|window| window == b"secret"));
+}
+
+#[test]
+fn makeuserdb_leaves_passwords_to_root_and_the_rest_to_all() {
+    let house = House::new();
+    house.write("db", "alice\tuid=1|apw=x\n# remark\n\nbob\tuid=2\n");
+    assert_eq!(house.makeuserdb(&["-f", "db"]), done());
+    let mode = |name: &str| house.path(name).metadata().unwrap().mode() & 0o777;
+    assert_eq!((mode("db.dat"), mode("dbshadow.dat")), (0o644, 0o600));
+    assert!(!house.path("db.tmp").exists() && !house.path("dbshadow.tmp").exists());
+    assert!(!fs::read(house.path("db.dat")).unwrap().windows(4).any(|window| window == b"apw="));
+}
+
+#[test]
+fn makeuserdb_refuses_a_source_that_others_may_touch() {
+    let house = House::new();
+    assert_eq!(house.makeuserdb(&["-f", "none"]), said("", "none: not found.\n", 1));
+    house.write("db", "alice\tuid=1\n");
+    symlink("db", house.path("link")).unwrap();
+    let link = "ERROR: Wrong makeuserdb command.\n       (link is a symbolic link)\n";
+    assert_eq!(house.makeuserdb(&["-f", "link"]), said("", link, 1));
+    fs::set_permissions(house.path("db"), fs::Permissions::from_mode(0o640)).unwrap();
+    let open = "db: MAY NOT HAVE GROUP OR WORLD PERMISSIONS!!\n";
+    assert_eq!(house.makeuserdb(&["-f", "db"]), said("", open, 1));
+    assert!(house.makeuserdb(&["db"]).errors.starts_with("Usage: makeuserdb [-f FILE]\n"));
+    assert!(!house.path("db.dat").exists() && !house.path("db.lock").exists());
+}
+
+#[test]
+fn after_a_duplicate_name_both_files_are_the_old_ones() {
+    let house = House::new();
+    house.write("userdb", "alice\tuid=1|gid=1|home=/h|systempw={SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n");
+    assert_eq!(house.makeuserdb(&[]), done());
+    house.write("userdb", "alice\tuid=1|gid=1|home=/h|systempw=*\nalice\tuid=2\n");
+    let duplicate = "Cannot store record for alice - duplicate or out of disk space.\n";
+    assert_eq!(house.makeuserdb(&[]), said("", duplicate, 1));
+    assert!(house.accepts("alice", "secret"));
+    assert!(!house.path("userdb.tmp").exists() && !house.path("userdbshadow.tmp").exists());
+}
+
+#[test]
+fn a_line_without_a_tab_is_left_out_and_its_text_not_shown() {
+    let house = House::new();
+    house.write("userdb", "# one\nalice systempw=topsecret\nbob\tuid=1\n");
+    let warning =
+        format!("{}:2: no name and TAB at the beginning, line left out.\n", house.path("userdb").display());
+    assert_eq!(house.makeuserdb(&[]), said("", &warning, 0));
+    assert!(!fs::read(house.path("userdb.dat")).unwrap().windows(9).any(|window| window == b"topsecret"));
+}
+
+#[test]
+fn an_endless_line_ends_makeuserdb_and_not_the_memory() {
+    let house = House::new();
+    house.write("userdb", &"x".repeat(70_000));
+    let failed = house.makeuserdb(&[]);
+    assert!(
+        failed.status == 1 && failed.errors.ends_with(": a line is longer than 65536 octets\n"),
+        "{failed:?}"
+    );
+}
