@@ -296,8 +296,8 @@ pub fn reap_children() {
 
 #[cfg(test)]
 mod tests {
-    use super::{as_path, holds_octets};
-    use std::ffi::OsStr;
+    use super::{LIMIT, as_path, holds_octets, note_arguments, write_whole};
+    use std::ffi::{OsStr, OsString};
     use std::io::Write;
     use std::os::unix::net::UnixStream;
     use std::path::Path;
@@ -322,5 +322,29 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"x").unwrap();
         assert!(!holds_octets(&file));
+    }
+
+    #[test]
+    fn a_pipe_that_is_too_small_is_made_larger() {
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        write_whole(&writer, &[b'x'; LIMIT]).unwrap();
+        assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), LIMIT as u64);
+    }
+
+    #[test]
+    fn a_login_program_notes_how_to_run_it_again() {
+        let words = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<OsString>>();
+        let handover = note_arguments(&words(&["/bin/login", "module", ""])).unwrap();
+        let value = |name: &str| handover.changes.get(OsStr::new(name)).cloned();
+        let set = |text: &str| Some(Some(OsString::from(text)));
+        assert_eq!(value("AUTHUSER"), set("/bin/login"));
+        assert_eq!(value("AUTHARGC"), set("3"));
+        assert_eq!(value("AUTHARGV0"), set("/bin/login"));
+        assert_eq!(value("AUTHARGV1"), set("module"));
+        assert_eq!(value("AUTHARGV2"), set(""));
+        assert_eq!(value("AUTHENTICATED"), set(""));
+        assert_eq!(value("MAILDIR"), Some(None));
+        assert!(note_arguments(&words(&["login", "module"])).is_err());
     }
 }
