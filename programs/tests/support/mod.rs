@@ -1,12 +1,11 @@
 //! A maildrop of its own for a test, and our `courierpop3d` on it.
 
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use testbed::Outcome;
@@ -24,8 +23,7 @@ impl Home {
     pub(crate) fn new() -> Outcome<Home> {
         let directory = tempfile::Builder::new().prefix("postrider-").tempdir()?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-        let program = directory.path().join("courierpop3d");
-        fs::copy(env!("CARGO_BIN_EXE_courierpop3d"), program)?;
+        copy_courierpop3d(&directory.path().join("courierpop3d"))?;
         let account = Account::new(directory.path().join("alice"));
         testbed::maildrop::lay_out(&account.home, &[], account.owner)?;
         Ok(Home { directory, account })
@@ -59,7 +57,7 @@ impl Home {
     pub(crate) fn session(&self, pieces: &[&[u8]]) -> Outcome<Vec<u8>> {
         let mut command = self.courierpop3d();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = spawn(&mut command)?;
+        let mut child = command.spawn()?;
         let mut input = child.stdin.take().ok_or("no input")?;
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -79,16 +77,14 @@ impl Home {
     }
 }
 
-/// Starts `command`. A test beside this one may have been forking while our
-/// copy of the program was written, and its child holds it open until it execs.
-pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
-    for _ in 0..1000 {
-        match command.spawn() {
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            result => return result,
-        }
+/// Puts a copy of our `courierpop3d` at `to`: by another process, since a file
+/// that this one has open for writing, and a test beside this one forks with,
+/// cannot be executed until that child has gone.
+fn copy_courierpop3d(to: &Path) -> Outcome {
+    let from = env!("CARGO_BIN_EXE_courierpop3d");
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
     }
-    command.spawn()
+    let status = Command::new("cp").arg(from).arg(to).status()?;
+    if status.success() { Ok(()) } else { Err(format!("cp: {status}").into()) }
 }
