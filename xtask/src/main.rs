@@ -3,9 +3,12 @@
 //! One file for each command; they call cargo and the built programs, and
 //! nothing of the product depends on them.
 
+mod debian;
 mod demo;
 mod fuzz;
 mod project;
+mod promises;
+mod test;
 
 use std::env;
 use std::process::ExitCode;
@@ -13,6 +16,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo                      build, and serve a throw-away account on a loopback port until Ctrl-C
+  test                      run all the tests
+  promises                  check what no compiler checks (part of test)
   fuzz [TARGET [SECONDS]]   run one fuzz target, or all, for so long each (default 60)
 ";
 
@@ -21,6 +26,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["promises"] => promises::run(),
         ["fuzz"] => fuzz::run(None, 60),
         ["fuzz", target] => fuzz::run(Some(target), 60),
         ["fuzz", target, seconds] if seconds.parse::<u32>().is_ok() => {

@@ -1,8 +1,8 @@
 //! Where the project is, and how its programs are built.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,6 +17,20 @@ pub(crate) fn cargo() -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()?);
     Ok(command)
+}
+
+/// The workspace's crates: every directory of the root that has a manifest
+/// and is not kept apart.
+pub(crate) fn members() -> Result<Vec<String>> {
+    let mut members = Vec::new();
+    for entry in fs::read_dir(root()?)? {
+        let path = entry?.path();
+        if path.join("Cargo.toml").exists() && !path.ends_with("fuzz") {
+            members.extend(path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    members.sort();
+    Ok(members)
 }
 
 /// Builds the programs as they are installed, and tells in which directory
