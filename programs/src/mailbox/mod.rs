@@ -6,7 +6,7 @@
 //! serves with the caller's own rights. As root it refuses to.
 //!
 //! ```text
-//!   start: root? validated? locked? ──> Maildir ──> loginexec, options ──> maildrop ──> session ──> UPDATE
+//!   start: validated? root? locked? ──> Maildir ──> loginexec, options ──> maildrop ──> session ──> UPDATE
 //! ```
 
 mod adapter;
@@ -63,11 +63,12 @@ pub fn run() -> ExitCode {
 
 /// Everything up to `+OK logged in.` (reference wire.md 8).
 fn start(connection: &Connection, started: Instant) -> Result<Session<'_>, Refusal> {
+    // First of all: a chain that has rejected somebody comes here as root.
+    validated::or_start_over()?;
     if system::user::is_root() {
         log::error(&"refusing to serve mail as root");
         return Err(Refusal::Spoken(reply::NO_ROOT, 1));
     }
-    validated::or_start_over()?;
     let settings = Settings::from_environment();
     refuse_if_locked(&settings)?;
     let maildir = Maildir::open(&settings.maildir).map_err(|error| {
