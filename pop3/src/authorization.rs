@@ -121,6 +121,14 @@ impl Authorization {
         self
     }
 
+    /// The same, where an earlier process has heard USER with `user` on this
+    /// connection.
+    #[must_use]
+    pub fn with_user(mut self, user: Vec<u8>) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// Whether the client has said UTF8 (RFC 6856 section 2).
     #[must_use]
     pub fn utf8(&self) -> bool {

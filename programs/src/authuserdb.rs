@@ -58,7 +58,7 @@ fn unavailable(reason: &dyn std::fmt::Display, record: Option<&Record>) -> ExitC
         Some(login) => log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(login.user))),
         None => log::line(format_args!("ERR: authuserdb: {reason}")),
     }
-    chain::rerun_login()
+    chain::rerun_login_unable_to_tell()
 }
 
 /// Becomes the account's user, in its home, and then the next program.

@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Most words that a login program is run again with.
 const MOST_ARGUMENTS: usize = 1000;
 
+/// Set by a module that could not tell, for a login program that is run again.
+const UNABLE_TO_TELL: &str = "POSTRIDER_UNABLE_TO_TELL";
+
 /// Puts `record` on descriptor 3 for the next program.
 ///
 /// The pipe holds it all, so no process has to stay behind to write it.
@@ -266,9 +269,29 @@ fn as_path(word: &OsStr) -> PathBuf {
 /// descriptor 2 then, and the status is what this program must end with.
 #[must_use]
 pub fn rerun_login() -> ExitCode {
+    rerun(&Handover::new())
+}
+
+/// The same where nobody could tell whether the credentials are good; if the
+/// login program is ours its client hears just that (ledger 151).
+#[must_use]
+pub fn rerun_login_unable_to_tell() -> ExitCode {
+    let mut handover = Handover::new();
+    handover.set(UNABLE_TO_TELL, "1");
+    rerun(&handover)
+}
+
+/// Whether a module of ours has run this login program again because it could
+/// not tell.
+#[must_use]
+pub fn could_not_tell() -> bool {
+    env::var_os(UNABLE_TO_TELL).is_some_and(|value| !value.is_empty())
+}
+
+fn rerun(handover: &Handover) -> ExitCode {
     match login_program() {
         Some((path, words)) => {
-            let error = Handover::new().exec(&path, &words);
+            let error = handover.exec(&path, &words);
             log::line(format_args!("ERR: {}: {error}", Harmless(path.as_os_str().as_bytes())));
         }
         None => log::line(format_args!("AUTHFAILURE")),

@@ -13,6 +13,7 @@
 //! sent behind PASS is still in the socket when the next program starts
 //! (ledger 114).
 
+mod attempt;
 mod clock;
 mod enter;
 mod session;
@@ -31,6 +32,7 @@ use crate::chain::{self, Handover};
 use crate::connection::Connection;
 use crate::environment;
 use crate::log::{self, Peer};
+use attempt::Attempt;
 use clock::Clock;
 use session::Session;
 use settings::Form;
@@ -89,21 +91,32 @@ fn handover(form: &Form, arguments: &[OsString]) -> Result<(Handover, bool), cha
 
 fn serve(connection: &Connection, form: Form, mut handover: Handover, again: bool) -> ExitCode {
     chain::reap_children();
+    if again && chain::could_not_tell() {
+        return refuse(connection, reply::TEMPORARY_PROBLEM);
+    }
     let peer = Peer::from_environment("N/A");
+    let attempt = Attempt::noted().filter(|_| again);
+    let greeting = match &attempt {
+        Some(attempt) => attempt.rejected(&peer),
+        None if again => {
+            log::chain_failed(&peer);
+            reply::LOGIN_FAILED
+        }
+        None => {
+            log::connection(&peer);
+            reply::GREETING
+        }
+    };
     let Some(clock) = (if again { Clock::after_failure() } else { Some(Clock::start()) }) else {
         return ExitCode::FAILURE;
     };
     handover.set("AUTHEXPIRE", clock.expiry().to_string());
     let couriertls = settings::couriertls();
     let utf8 = again && environment::number("UTF8") != 0;
-    let authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);
-    let greeting = if again {
-        log::chain_failed(&peer);
-        reply::LOGIN_FAILED
-    } else {
-        log::connection(&peer);
-        reply::GREETING
-    };
+    let mut authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);
+    if let Some(Attempt::Pass(user)) = attempt {
+        authorization = authorization.with_user(user);
+    }
     Session::new(connection, authorization, clock, peer, form, handover, couriertls).run(greeting)
 }
 

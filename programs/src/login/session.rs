@@ -8,6 +8,7 @@ use pop3::reply::{self, Reply};
 use pop3::{Authorization, AuthorizationAction as Action, CREDENTIAL_LIMIT, Credential, LineReader};
 
 use super::PATIENCE;
+use super::attempt::Attempt;
 use super::clock::Clock;
 use super::enter::{self, Answer};
 use super::settings::{self, Form};
@@ -27,14 +28,6 @@ pub(super) struct Session<'c> {
     couriertls: Option<PathBuf>,
     exchange: Option<(Mechanism, Exchange)>,
     out: Vec<u8>,
-}
-
-/// By what command somebody tried to log in.
-enum Attempt<'a> {
-    /// USER and PASS, with this name.
-    Pass(&'a [u8]),
-    /// AUTH, with this mechanism.
-    Auth(&'a str),
 }
 
 /// Whether the conversation goes on, or the process ends with this status.
@@ -115,12 +108,12 @@ impl<'c> Session<'c> {
     }
 
     fn log_in(&mut self, user: &[u8], password: &Credential) -> Next {
-        self.enter(user, password.expose(), &Attempt::Pass(user))
+        self.enter(user, password.expose(), &Attempt::Pass(user.to_vec()))
     }
 
     fn authenticate(&mut self, name: &str, initial: Option<&Credential>) -> Next {
         let Some(mechanism) = Mechanism::from_name(name.as_bytes()) else {
-            return self.refuse(&Attempt::Auth(name));
+            return self.refuse(&Attempt::Auth(name.to_owned()));
         };
         let mut exchange = Exchange::new(mechanism);
         let step = exchange.start(initial.map(Credential::expose));
@@ -135,9 +128,9 @@ impl<'c> Session<'c> {
                 Ok(())
             }
             Step::Credentials { user, password } => {
-                self.enter(&user, password.expose(), &Attempt::Auth(mechanism.name()))
+                self.enter(&user, password.expose(), &Attempt::Auth(mechanism.name().to_owned()))
             }
-            Step::Failed => self.refuse(&Attempt::Auth(mechanism.name())),
+            Step::Failed => self.refuse(&Attempt::Auth(mechanism.name().to_owned())),
             Step::Aborted => {
                 let action = self.authorization.abort_exchange(&mut self.out);
                 log::method_failed(mechanism.name(), &self.peer);
@@ -148,9 +141,10 @@ impl<'c> Session<'c> {
 
     /// Has the credentials checked. If they are good this process becomes
     /// another program and does not come back.
-    fn enter(&mut self, user: &[u8], password: &[u8], attempt: &Attempt<'_>) -> Next {
+    fn enter(&mut self, user: &[u8], password: &[u8], attempt: &Attempt) -> Next {
         self.flush()?;
         self.handover.set("UTF8", if self.authorization.utf8() { "1" } else { "0" });
+        attempt.note(&mut self.handover);
         let name = settings::default_domain().apply(user).into_owned();
         match enter::try_to(&self.form, &mut self.handover, &name, password, &self.peer) {
             Answer::No => self.refuse(attempt),
@@ -162,18 +156,9 @@ impl<'c> Session<'c> {
     }
 
     /// Logs the failure at once, and answers it later.
-    fn refuse(&mut self, attempt: &Attempt<'_>) -> Next {
+    fn refuse(&mut self, attempt: &Attempt) -> Next {
         self.flush()?;
-        let sentence = match attempt {
-            Attempt::Pass(user) => {
-                log::user_failed(user, &self.peer);
-                reply::LOGIN_FAILED
-            }
-            Attempt::Auth(mechanism) => {
-                log::method_failed(mechanism, &self.peer);
-                reply::AUTHENTICATION_FAILED
-            }
-        };
+        let sentence = attempt.rejected(&self.peer);
         if !self.clock.penalty() {
             return Err(ExitCode::FAILURE);
         }

@@ -1,0 +1,64 @@
+//! What somebody has tried, kept in the environment while a chain runs, so
+//! that a rejection is answered and logged as it is when authdaemond is asked
+//! (ledger 151).
+//!
+//! authlib(7) lets a chain come back to the login program without a word. The
+//! user name is no secret; the password is never here.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use pop3::reply::{self, Reply};
+
+use crate::chain::Handover;
+use crate::environment;
+use crate::log::{self, Peer};
+
+const USER: &str = "POSTRIDER_ATTEMPT_USER";
+const MECHANISM: &str = "POSTRIDER_ATTEMPT_MECHANISM";
+
+/// By what command somebody tried to log in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// USER and PASS, with this name.
+    Pass(Vec<u8>),
+    /// AUTH, with this mechanism.
+    Auth(String),
+}
+
+impl Attempt {
+    /// Leaves this for the login program that a chain may run again.
+    pub(super) fn note(&self, handover: &mut Handover) {
+        match self {
+            Attempt::Pass(user) => {
+                handover.set(USER, OsStr::from_bytes(user));
+                handover.remove(MECHANISM);
+            }
+            Attempt::Auth(mechanism) => {
+                handover.set(MECHANISM, mechanism);
+                handover.remove(USER);
+            }
+        }
+    }
+
+    /// What the login program before this one has left.
+    pub(super) fn noted() -> Option<Attempt> {
+        let mechanism = || environment::non_empty(MECHANISM).map(|name| name.to_string_lossy().into_owned());
+        let user = environment::non_empty(USER).map(OsString::into_vec);
+        user.map(Attempt::Pass).or_else(|| mechanism().map(Attempt::Auth))
+    }
+
+    /// Logs that it was rejected, and gives what its client hears.
+    pub(super) fn rejected(&self, peer: &Peer) -> Reply {
+        match self {
+            Attempt::Pass(user) => {
+                log::user_failed(user, peer);
+                reply::LOGIN_FAILED
+            }
+            Attempt::Auth(mechanism) => {
+                log::method_failed(mechanism, peer);
+                reply::AUTHENTICATION_FAILED
+            }
+        }
+    }
+}
