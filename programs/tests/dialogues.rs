@@ -7,8 +7,8 @@
 
 #[path = "dialogues/memory.rs"]
 mod memory;
-#[path = "dialogues/stand.rs"]
-mod stand;
+#[path = "dialogues/stands.rs"]
+mod stands;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use testbed::dialogue::{Dialogue, Driver, Side};
+use testbed::stand::Cast;
 use testbed::{Outcome, courier, ledger};
 
-use crate::stand::Stands;
+use crate::stands::Stands;
 
 /// Sessions at once. Most of the time of a run is spent waiting for Courier's
 /// five seconds after a failed login.
@@ -28,7 +29,7 @@ fn main() -> Outcome<ExitCode> {
     let mut arguments = Arguments::from_args();
     let at_once = *arguments.test_threads.get_or_insert(AT_ONCE);
     let machine = Machine::look();
-    let directory = stand::directory()?;
+    let directory = tempfile::Builder::new().prefix("postrider-").tempdir()?;
     let stands = Arc::new(Stands::start(directory.path(), at_once, machine.authdaemond && !arguments.list)?);
 
     let ledger = ledger::numbers()?;
@@ -76,13 +77,15 @@ type Play = fn(&Stands, &Dialogue) -> Outcome;
 fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
     let pipe = dialogue.suits(Driver::Pipe);
     let courier = dialogue.suits(Driver::Courier);
-    let ways: [(bool, &str, Play); 3] = [
+    let ways: [(bool, &str, Play); 5] = [
         (dialogue.suits(Driver::Memory), "memory", |_, dialogue| memory::memory(dialogue)),
+        (pipe, "pipe", |stands, dialogue| stands.pipe(dialogue, Side::Ours)),
+        (dialogue.suits(Driver::Tcp), "tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)),
         (courier && pipe && machine.courier, "courier-pipe", |stands, dialogue| {
-            stands.with(dialogue, |stand| stand::pipe(stand, dialogue, Side::Courier, courier::COURIERPOP3D))
+            stands.pipe(dialogue, Side::Courier)
         }),
         (courier && machine.authdaemond, "courier-tcp", |stands, dialogue| {
-            stands.with(dialogue, |stand| stand::courier_tcp(stand, dialogue))
+            stands.tcp(dialogue, Side::Courier, Cast::COURIER)
         }),
     ];
     ways.into_iter().filter_map(|(open, name, play)| open.then_some((name, play))).collect()

@@ -7,13 +7,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::chain::Account;
 use crate::process::{Running, daemon};
 use crate::{Outcome, PATIENCE};
 
@@ -24,7 +22,8 @@ pub const COURIERPOP3LOGIN: &str = "/usr/lib/courier/courier/courierpop3login";
 /// Courier's mail program.
 pub const COURIERPOP3D: &str = "/usr/lib/courier/courier/courierpop3d";
 const AUTHDAEMOND: &str = "/usr/lib/courier/courier-authlib/authdaemond";
-const MAKEUSERDB: &str = "/usr/sbin/makeuserdb";
+/// Courier's compiler of userdb.
+pub const MAKEUSERDB: &str = "/usr/sbin/makeuserdb";
 
 /// Why Courier's mail program cannot run here, if so.
 #[must_use]
@@ -44,12 +43,11 @@ pub fn missing_authdaemond() -> Option<String> {
     })
 }
 
-/// Courier's `authdaemond` with one account, in its own namespace.
+/// Courier's `authdaemond`, in its own namespace.
 #[derive(Debug)]
 pub struct Authdaemond {
     directory: PathBuf,
     daemon: Running,
-    records: String,
 }
 
 impl Authdaemond {
@@ -61,7 +59,6 @@ impl Authdaemond {
         let (etc, run) = (directory.join("etc"), directory.join("run"));
         fs::create_dir_all(&etc)?;
         fs::create_dir_all(run.join("authdaemon"))?;
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
         fs::write(etc.join("authdaemonrc"), "authmodulelist=\"authuserdb\"\ndaemons=2\n")?;
         let script = "mount --bind \"$1\" /etc/courier && mount --bind \"$2\" /run/courier && exec \"$3\"";
         let mut command = daemon("unshare");
@@ -69,35 +66,25 @@ impl Authdaemond {
         let log = fs::File::create(directory.join("authdaemond.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let daemon = Running::start(&mut command)?;
-        Ok(Authdaemond { directory: directory.to_owned(), daemon, records: String::new() })
+        Ok(Authdaemond { directory: directory.to_owned(), daemon })
     }
 
-    /// Makes `account`, with `fields` added to its record, the only one.
+    /// The directory that it takes for `/etc/courier`.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.directory.join("etc")
+    }
+
+    /// A command for `program` that sees this `authdaemond`, as soon as it
+    /// listens.
     ///
     /// # Errors
-    /// A file cannot be written, or `makeuserdb` refuses it.
-    pub fn serve(&mut self, account: &Account, fields: &[String]) -> Outcome {
-        let records = account.record(fields);
-        if records != self.records {
-            let userdb = self.directory.join("etc/userdb");
-            let mut options = fs::OpenOptions::new();
-            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&userdb)?;
-            std::io::Write::write_all(&mut &file, records.as_bytes())?;
-            let made = Command::new(MAKEUSERDB).arg("-f").arg(&userdb).output()?;
-            if !made.status.success() {
-                return Err(format!("makeuserdb: {}", String::from_utf8_lossy(&made.stderr)).into());
-            }
-            self.records = records;
-        }
-        self.await_socket()
-    }
-
-    /// A command for `program` that sees this `authdaemond`.
-    #[must_use]
-    pub fn command(&mut self, program: impl AsRef<OsStr>) -> Command {
+    /// It does not listen.
+    pub fn command(&mut self, program: impl AsRef<OsStr>) -> Outcome<Command> {
+        self.await_socket()?;
         let mut command = daemon("nsenter");
         command.arg(format!("--mount=/proc/{}/ns/mnt", self.daemon.child().id())).arg("--").arg(program);
-        command
+        Ok(command)
     }
 
     fn await_socket(&mut self) -> Outcome {

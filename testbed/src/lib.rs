@@ -14,6 +14,7 @@ pub mod maildrop;
 pub mod pattern;
 pub mod play;
 pub mod process;
+pub mod stand;
 pub mod wire;
 
 use std::path::PathBuf;
