@@ -17,6 +17,7 @@ pub mod text;
 
 use std::ffi::OsString;
 use std::fs;
+use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
 use crate::record::{Login, Record};
+use crate::secret::Secret;
 use database::Lookup;
 
 /// The two files that a userdb text is compiled to.
@@ -87,8 +89,11 @@ impl Userdb {
     }
 }
 
-/// The account, or `None` if there is no such user or the password is wrong;
-/// both take as long (ledger 603).
+/// The account, or `None` if there is no such user or the password is wrong.
+///
+/// One password is compared in any case, and all are read alike, so that the
+/// two take as long (ledger 603). A neighbour's password stands in for a
+/// missing one, since it most likely has the usual form of this data base.
 fn check_login(
     public: &impl Lookup,
     shadow: &impl Lookup,
@@ -98,23 +103,20 @@ fn check_login(
     let failed = |error: io::Error| Unavailable::new(format!("userdb: {}", reason(&error)));
     let record = public.fetch(login.user).map_err(failed)?;
     let secrets = shadow.fetch(login.user).map_err(failed)?;
-    let stored = secrets.as_ref().and_then(|secrets| stored_password(secrets.expose(), service));
-    match (record, stored) {
-        (Some(record), Some(stored)) if password::check(stored, login.password) => {
-            account(login.user, record.expose()).map(Some)
-        }
-        (Some(_), Some(_)) => Ok(None),
-        _ => {
-            let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
-            let like = neighbour.as_ref().and_then(|secrets| stored_password(secrets.expose(), service));
-            password::check_nobody(like, login.password);
-            Ok(None)
-        }
+    let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
+
+    let own = stored_password(secrets.as_ref(), service);
+    let compared = own.or_else(|| stored_password(neighbour.as_ref(), service)).unwrap_or(password::NOBODYS);
+    let is_right = black_box(password::check(compared, login.password));
+    match (record, own) {
+        (Some(record), Some(_)) if is_right => account(login.user, record.expose()).map(Some),
+        _ => Ok(None),
     }
 }
 
 /// The password for this service, else the one for all.
-fn stored_password<'a>(secrets: &'a [u8], service: &[u8]) -> Option<&'a [u8]> {
+fn stored_password<'a>(secrets: Option<&'a Secret>, service: &[u8]) -> Option<&'a [u8]> {
+    let secrets = secrets?.expose();
     field::find(secrets, &[service, b"pw"].concat()).or_else(|| field::find(secrets, b"systempw"))
 }
 
@@ -217,6 +219,15 @@ mod tests {
         }
         let other = Record::decode(b"pop3\ncram-md5\nYQ==\nYg==\n\n").unwrap();
         assert!(matches!(userdb.check(&other), Verdict::Reject));
+    }
+
+    #[test]
+    fn a_neighbours_password_opens_no_account() {
+        let (_directory, userdb) = compiled(&format!(
+            "alice\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}\nnopw\tuid=1|gid=1|home=/h"
+        ));
+        assert!(matches!(check(&userdb, "pop3", "nopw", "secret"), Verdict::Reject));
+        assert!(matches!(check(&userdb, "pop3", "stranger", "secret"), Verdict::Reject));
     }
 
     #[test]
