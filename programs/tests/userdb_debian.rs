@@ -10,14 +10,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use authlib::userdb::Userdb;
 use authlib::{Record, Verdict, password};
 use testbed::courier::{self, Authdaemond};
 
-const THEIR_MAKEUSERDB: &str = "/usr/sbin/makeuserdb";
 const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
 const OUR_MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
 
@@ -97,9 +94,9 @@ fn ours_accepts(userdb: &Path, user: &str, password: &str) -> bool {
     }
 }
 
-/// Courier's authdaemond, and the userdb text that it goes by.
+/// Courier's authdaemond in a directory of its own.
 struct Theirs {
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     daemon: Authdaemond,
 }
 
@@ -107,21 +104,16 @@ impl Theirs {
     fn start() -> Theirs {
         let directory = tempfile::tempdir().unwrap();
         let daemon = Authdaemond::start(directory.path()).unwrap();
-        let socket = directory.path().join("run/authdaemon/socket");
-        let end = Instant::now() + testbed::PATIENCE;
-        while !socket.exists() {
-            assert!(Instant::now() < end, "Courier's authdaemond does not listen");
-            sleep(Duration::from_millis(5));
-        }
-        Theirs { directory, daemon }
+        Theirs { _directory: directory, daemon }
     }
 
     fn etc(&self) -> PathBuf {
-        self.directory.path().join("etc")
+        self.daemon.configuration()
     }
 
     fn authtest(&mut self, words: &[&str]) -> bool {
-        let output = self.daemon.command("authtest").args(["-s", "pop3"]).args(words).output().unwrap();
+        let output =
+            self.daemon.command("authtest").unwrap().args(["-s", "pop3"]).args(words).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         // Anything but yes or no is not what is asked for here.
         assert!(output.status.success() || errors.contains("Operation not permitted"), "{words:?}: {errors}");
@@ -140,13 +132,13 @@ fn crowd() -> String {
 
 #[test]
 fn their_data_base_is_read_by_us() {
-    if !is_here(missing(THEIR_MAKEUSERDB)) {
+    if !is_here(missing(courier::MAKEUSERDB)) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let userdb = directory.path().join("userdb");
     write_private(&userdb, &crowd());
-    compile(THEIR_MAKEUSERDB, &userdb);
+    compile(courier::MAKEUSERDB, &userdb);
     for number in 0..3000 {
         assert!(ours_accepts(&userdb, &format!("user{number}@example.com"), "secret"), "{number}");
     }
