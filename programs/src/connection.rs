@@ -197,6 +197,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends the last replies before this process ends. A client that is gone
+    /// does not hear them, and there is nobody else to tell.
+    ///
+    /// What the client has sent and we will not answer is read all the same:
+    /// closing a socket with octets in it makes the kernel reset the
+    /// connection, and the client might lose what we have just said.
+    pub fn say_farewell(&self, out: &mut Vec<u8>, patience: Duration) {
+        if self.send(out, patience).is_ok() {
+            let _ = self.throw_away_arrived();
+        }
+    }
+
     fn await_room(&self, patience: Duration) -> Result<(), NotSent> {
         match wait(self.output, PollFlags::OUT, Instant::now() + patience) {
             Ok(true) => Ok(()),

@@ -124,6 +124,6 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
 fn refuse(connection: &Connection, sentence: &str) -> ExitCode {
     let mut out = Vec::new();
     reply::put(sentence, &mut out);
-    let _ = connection.send(&mut out, PATIENCE);
+    connection.say_farewell(&mut out, PATIENCE);
     ExitCode::FAILURE
 }

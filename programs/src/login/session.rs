@@ -54,8 +54,7 @@ impl<'c> Session<'c> {
         let mut reader = LineReader::new(CREDENTIAL_LIMIT);
         loop {
             if let Err(status) = self.step(&mut reader) {
-                // The client may be gone; there is nobody else to tell.
-                let _ = self.flush();
+                self.connection.say_farewell(&mut self.out, PATIENCE);
                 log::disconnected(&self.peer);
                 return status;
             }

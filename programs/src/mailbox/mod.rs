@@ -54,8 +54,7 @@ pub fn run() -> ExitCode {
         Err(Refusal::Spoken(reply, status)) => {
             let mut out = Vec::new();
             reply::put(reply, &mut out);
-            // The client may be gone already; there is nobody else to tell.
-            let _ = connection.send(&mut out, AUTOLOGOUT);
+            connection.say_farewell(&mut out, AUTOLOGOUT);
             ExitCode::from(status)
         }
     }

@@ -50,6 +50,12 @@ impl Client<'_> {
         Ok(())
     }
 
+    /// Sends all replies, the last ones.
+    fn say_farewell(&mut self) {
+        self.sent += self.out.len() as u64;
+        self.connection.say_farewell(&mut self.out, AUTOLOGOUT);
+    }
+
     /// Sends all replies if there are many.
     pub(super) fn flush_if_much(&mut self) -> Result<(), Ending> {
         if self.out.len() >= GATHER { self.flush() } else { Ok(()) }
@@ -101,7 +107,7 @@ impl<'c> Session<'c> {
                 Action::Retrieve(retrieval) => self.retrieve(retrieval)?,
                 Action::Update => return Ok(()),
                 Action::Drop => {
-                    self.flush()?;
+                    self.client.say_farewell();
                     return Err(Ending::Disconnected);
                 }
             }
@@ -168,7 +174,7 @@ impl<'c> Session<'c> {
         let (listing, update) = transaction.into_update();
         let reply = update::spend(listing, update, &settings);
         reply::put(reply, &mut client.out);
-        let _ = client.flush();
+        client.say_farewell();
         settings.session.ended(Ending::Logout, &Counts { sent: client.sent, ..counts }, started.elapsed());
         ExitCode::SUCCESS
     }
