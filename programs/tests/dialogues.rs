@@ -15,15 +15,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use testbed::dialogue::{Dialogue, Driver, Side};
-use testbed::stand::Cast;
+use testbed::dialogue::{Dialogue, Driver, Side, State};
+use testbed::stand::{Cast, Login};
 use testbed::{Outcome, courier, ledger};
 
 use crate::stands::Stands;
 
 /// Sessions at once. Most of the time of a run is spent waiting for Courier's
 /// five seconds after a failed login.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 20;
 
 fn main() -> Outcome<ExitCode> {
     let mut arguments = Arguments::from_args();
@@ -75,20 +75,69 @@ type Play = fn(&Stands, &Dialogue) -> Outcome;
 
 /// The ways that suit `dialogue` and are open on this machine.
 fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
+    let mut ways: Vec<(&str, Play)> = Vec::new();
+    if dialogue.suits(Driver::Memory) {
+        ways.push(("memory", |_, dialogue| memory::as_written(dialogue)));
+        ways.push(("memory-octets", |_, dialogue| memory::octet_by_octet(dialogue)));
+    }
     let pipe = dialogue.suits(Driver::Pipe);
-    let courier = dialogue.suits(Driver::Courier);
-    let ways: [(bool, &str, Play); 5] = [
-        (dialogue.suits(Driver::Memory), "memory", |_, dialogue| memory::memory(dialogue)),
-        (pipe, "pipe", |stands, dialogue| stands.pipe(dialogue, Side::Ours)),
-        (dialogue.suits(Driver::Tcp), "tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)),
-        (courier && pipe && machine.courier, "courier-pipe", |stands, dialogue| {
-            stands.pipe(dialogue, Side::Courier)
-        }),
-        (courier && machine.authdaemond, "courier-tcp", |stands, dialogue| {
-            stands.tcp(dialogue, Side::Courier, Cast::COURIER)
-        }),
-    ];
-    ways.into_iter().filter_map(|(open, name, play)| open.then_some((name, play))).collect()
+    if pipe {
+        ways.push(("pipe", |stands, dialogue| stands.pipe(dialogue, Side::Ours)));
+    }
+    if dialogue.suits(Driver::Tcp) {
+        ways.push(("tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)));
+        if dialogue.at_once().is_some() {
+            ways.push(("tcp-at-once", |stands, dialogue| {
+                let dialogue = dialogue.at_once().ok_or("not at once")?;
+                stands.tcp(&dialogue, Side::Ours, Cast::OURS)
+            }));
+        }
+    }
+    if dialogue.suits(Driver::Courier) {
+        if pipe && machine.courier {
+            ways.push(("courier-pipe", |stands, dialogue| stands.pipe(dialogue, Side::Courier)));
+        }
+        if machine.authdaemond {
+            ways.push(("courier-tcp", |stands, dialogue| stands.tcp(dialogue, Side::Courier, Cast::COURIER)));
+            ways.extend(joints(dialogue));
+        }
+    }
+    ways
+}
+
+/// Chains in which one program is not of the house. Before login the answers
+/// are those of the login program, after it those of the mail program, so a
+/// chain with two houses' programs plays only what begins after login.
+fn joints(dialogue: &Dialogue) -> Vec<(&'static str, Play)> {
+    use Login::{Chain, Courier, Socket};
+    let mut ways: Vec<(&str, Play)> = Vec::new();
+    if dialogue.suits(Driver::Tcp) {
+        ways.push(("their-couriertcpd", |s, d| {
+            s.tcp(d, Side::Ours, Cast { couriertcpd: Side::Courier, ..Cast::OURS })
+        }));
+        ways.push(("our-login-their-authdaemond", |s, d| {
+            s.tcp(d, Side::Ours, Cast { login: Socket, ..Cast::OURS })
+        }));
+    }
+    ways.push(("our-couriertcpd", |s, d| {
+        s.tcp(d, Side::Courier, Cast { couriertcpd: Side::Ours, ..Cast::COURIER })
+    }));
+    if dialogue.state == State::Transaction {
+        ways.push(("our-chain-their-courierpop3d", |s, d| {
+            s.tcp(d, Side::Courier, Cast { login: Chain, ..Cast::COURIER })
+        }));
+        ways.push(("our-login-their-courierpop3d", |s, d| {
+            s.tcp(d, Side::Courier, Cast { login: Socket, ..Cast::COURIER })
+        }));
+        ways.push(("their-login-our-courierpop3d", |s, d| {
+            s.tcp(
+                d,
+                Side::Ours,
+                Cast { couriertcpd: Side::Courier, login: Courier, courierpop3d: Side::Ours },
+            )
+        }));
+    }
+    ways
 }
 
 fn trials_of(dialogue: &Arc<Dialogue>, stands: &Arc<Stands>, machine: &Machine) -> Vec<Trial> {

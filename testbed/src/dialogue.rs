@@ -141,6 +141,24 @@ impl Dialogue {
             }
     }
 
+    /// The same conversation by a client that says everything in one packet and
+    /// then listens: the answers must be the same (RFC 2449 section 6.6).
+    /// `None` if something else happens in the middle of it.
+    #[must_use]
+    pub fn at_once(&self) -> Option<Dialogue> {
+        let mut sent = Vec::new();
+        let mut rest = Vec::new();
+        for step in &self.steps {
+            match &step.act {
+                Act::Send(octets) => sent.extend_from_slice(octets),
+                Act::Finish | Act::Meanwhile(_) => return None,
+                Act::Wire(_) | Act::Disk(_) | Act::Log(_) => rest.push(step.clone()),
+            }
+        }
+        rest.insert(0, Step { line: 1, act: Act::Send(sent) });
+        Some(Dialogue { steps: rest, ..self.clone() })
+    }
+
     /// Whether it needs neither a disk nor a process: only regular files
     /// below `new` and `cur`, nothing happening to them meanwhile.
     fn is_only_talk(&self) -> bool {

@@ -15,13 +15,20 @@ use testbed::maildrop::{Entry, Kind};
 use testbed::play::{Door, Stage, play};
 use testbed::wire::Wire;
 
-/// Plays `dialogue` as it is written, then with every octet arriving alone:
-/// the network may cut where it likes.
-pub(crate) fn memory(dialogue: &Dialogue) -> Outcome {
+/// Plays `dialogue` as it is written.
+pub(crate) fn as_written(dialogue: &Dialogue) -> Outcome {
+    on(dialogue, usize::MAX)
+}
+
+/// Plays `dialogue` with every octet arriving alone: the network may cut where
+/// it likes.
+pub(crate) fn octet_by_octet(dialogue: &Dialogue) -> Outcome {
+    on(dialogue, 1)
+}
+
+fn on(dialogue: &Dialogue, at_once: usize) -> Outcome {
     let stage = Stage { side: Side::Ours, door: Door::Login, maildir: None, log: None };
-    play(dialogue, &mut Core::new(dialogue, usize::MAX), &stage)?;
-    play(dialogue, &mut Core::new(dialogue, 1), &stage)
-        .map_err(|fault| format!("octet by octet: {fault}").into())
+    play(dialogue, &mut Core::new(dialogue, at_once), &stage)
 }
 
 /// A session with the core.

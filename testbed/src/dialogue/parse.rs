@@ -320,6 +320,16 @@ mod tests {
     }
 
     #[test]
+    fn a_client_may_say_everything_at_once() {
+        let dialogue = read("d", "# .\nstate: transaction\nC: A\nS: a\nC: B\nS: b\nafter: cur =\n").unwrap();
+        let steps = dialogue.at_once().unwrap().steps;
+        assert!(matches!(&steps[0].act, Act::Send(octets) if octets == b"A\r\nB\r\n"));
+        assert_eq!(steps.len(), 4);
+        let closes = read("d", "# .\nstate: transaction\nC: A\nC: <closed>\n").unwrap();
+        assert!(closes.at_once().is_none());
+    }
+
+    #[test]
     fn a_conversation_that_needs_a_disk_is_not_for_the_memory() {
         let talk = read("d", "# .\nstate: transaction\nfile: cur/1 = a\nC: NOOP\n").unwrap();
         assert!(talk.suits(Driver::Memory) && talk.suits(Driver::Pipe) && talk.suits(Driver::Courier));
