@@ -15,7 +15,8 @@ const MESSAGES: [&str; 4] = ["1000000001.a.h:2,", "1000000002.b.h:2,S", "1000000
 fn unique_ids(path: &Path) -> Vec<(Vec<u8>, String)> {
     let maildir = Maildir::open(path).expect("the Maildir is there");
     let maildrop = maildir.open_maildrop(1_800_000_000, &mut |_| {}).expect("it opens");
-    let ids = maildrop.places().map(|place| (maildrop.name(place).to_vec(), maildrop.unique_id(place).to_string()));
+    let ids =
+        maildrop.places().map(|place| (maildrop.name(place).to_vec(), maildrop.unique_id(place).to_string()));
     ids.collect()
 }
 
@@ -35,6 +36,8 @@ fuzz_target!(|list: &[u8]| {
     distinct.sort();
     distinct.dedup();
     assert_eq!(distinct.len(), first.len(), "{first:?}");
-    assert!(first.iter().all(|(_, id)| !id.is_empty() && id.bytes().all(|octet| (0x21..=0x7e).contains(&octet))));
+    assert!(
+        first.iter().all(|(_, id)| !id.is_empty() && id.bytes().all(|octet| (0x21..=0x7e).contains(&octet)))
+    );
     assert_eq!(unique_ids(path), first);
 });

@@ -9,17 +9,24 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{debian, project, promises};
+use crate::{debian, fuzz, project, promises};
+
+/// How long each fuzz target runs here. For longer: `cargo xtask fuzz`.
+const FUZZ_SECONDS: u32 = 4;
 
 /// Runs it all.
 pub(crate) fn run() -> Result<()> {
     part("packages to compare with", debian::install)?;
-    part("format", || cargo(&["fmt", "--all", "--check"]))?;
+    part("format", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+    })?;
     part("lints", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
     })?;
     part("promises", promises::run)?;
-    let summary = part("tests", tests)?;
+    let mut summary = part("tests", tests)?;
+    summary.extend(part("fuzz targets", fuzz_for_a_while)?);
     println!("\n=== all of it");
     summary.iter().for_each(|line| println!("{line}"));
     Ok(())
@@ -54,4 +61,15 @@ fn tests() -> Result<Vec<String>> {
     let status = cargo.wait()?;
     ensure!(status.success(), "cargo test: {status}");
     Ok(summary)
+}
+
+/// Gives the line about what is left out, if it is.
+fn fuzz_for_a_while() -> Result<Option<String>> {
+    if fuzz::possible() {
+        return fuzz::run(None, FUZZ_SECONDS).map(|()| None);
+    }
+    let left_out = "left out: the fuzz targets need a C++ compiler (package g++)".to_owned();
+    println!("{left_out}");
+    ensure!(!debian::nothing_may_be_left_out(), "{left_out}");
+    Ok(Some(left_out))
 }
