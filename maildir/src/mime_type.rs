@@ -1,15 +1,26 @@
-//! The Content-Type field, as far as it says where headers are (RFC 2045
-//! section 5.1, RFC 2046 sections 5.1 and 5.2).
+//! The fields that say where headers are: MIME-Version, and of Content-Type the
+//! type and the boundary (RFC 2045 sections 4 and 5.1, RFC 2046 sections 5.1 and 5.2).
 
 /// What a part's body is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Parts, with this boundary between them.
-    Multipart(Vec<u8>),
+    /// Parts.
+    Multipart {
+        /// What is between them.
+        boundary: Vec<u8>,
+        /// Whether they are messages if they do not say otherwise.
+        is_digest: bool,
+    },
     /// A message with its own header.
     Message,
     /// Nothing that has headers.
     Other,
+}
+
+/// Whether the value of a MIME-Version field is the one that there is (RFC 2045
+/// section 4).
+pub(crate) fn is_version_1(value: &[u8]) -> bool {
+    Items(value).next_item().as_deref() == Some(b"1.0")
 }
 
 /// Reads the value of a Content-Type field, unfolded.
@@ -28,7 +39,8 @@ pub(crate) fn kind_of(value: &[u8]) -> Kind {
         let (name, boundary) = (&parameter[..equals], &parameter[equals + 1..]);
         if name.trim_ascii().eq_ignore_ascii_case(b"boundary") && !boundary.is_empty() {
             // A delimiter cannot end in white space (RFC 2046 section 5.1.1).
-            return Kind::Multipart(boundary.trim_ascii().to_vec());
+            let is_digest = media_type == b"multipart/digest";
+            return Kind::Multipart { boundary: boundary.trim_ascii().to_vec(), is_digest };
         }
     }
     Kind::Other
@@ -69,7 +81,7 @@ mod tests {
     use super::{Kind, kind_of};
 
     fn multipart(boundary: &[u8]) -> Kind {
-        Kind::Multipart(boundary.to_vec())
+        Kind::Multipart { boundary: boundary.to_vec(), is_digest: false }
     }
 
     #[test]
