@@ -30,6 +30,13 @@ pub(crate) fn directory(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(parent, component(name)?, flags, Mode::empty())?)
 }
 
+/// Makes the directory `name` in `parent`, mode 0700 less the umask.
+pub(crate) fn new_directory(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
+    let parent = parent.as_fd();
+    rustix::fs::mkdirat(parent, component(name)?, Mode::RWXU)?;
+    directory(parent, name)
+}
+
 /// Opens the regular file `name` in `parent`; nothing else is opened in a way
 /// that waits or has effects.
 pub(crate) fn regular_file(parent: impl AsFd, name: &[u8], flags: OFlags) -> io::Result<(File, Stat)> {

@@ -24,6 +24,7 @@ mod directories;
 mod listing;
 mod lock;
 mod maildrop;
+mod make;
 mod mime_type;
 mod name;
 mod notice;
@@ -42,6 +43,7 @@ mod watch;
 mod whereabouts;
 
 pub use maildrop::{Maildrop, OpenError, Place};
+pub use make::{MakeError, Sharing};
 pub use notice::{Error, Harmless, Notice, Reason};
 pub use octets::Octets;
 pub use removal::Removal;

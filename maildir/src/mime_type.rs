@@ -36,11 +36,11 @@ pub(crate) fn kind_of(value: &[u8]) -> Kind {
     }
     while let Some(parameter) = items.next_item() {
         let Some(equals) = memchr::memchr(b'=', &parameter) else { continue };
-        let (name, boundary) = (&parameter[..equals], &parameter[equals + 1..]);
+        let (name, boundary) = (&parameter[..equals], parameter[equals + 1..].trim_ascii());
         if name.trim_ascii().eq_ignore_ascii_case(b"boundary") && !boundary.is_empty() {
             // A delimiter cannot end in white space (RFC 2046 section 5.1.1).
             let is_digest = media_type == b"multipart/digest";
-            return Kind::Multipart { boundary: boundary.trim_ascii().to_vec(), is_digest };
+            return Kind::Multipart { boundary: boundary.to_vec(), is_digest };
         }
     }
     Kind::Other

@@ -75,23 +75,31 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Reads `<n>S,<n>C`; the flag says whether all of it was understood.
+    /// Reads `<n>S,<n>C`, where 0 is no limit; the flag says whether all of it was understood.
     pub(crate) fn parse(definition: &[u8]) -> (Limits, bool) {
         let (mut limits, mut understood) = (Limits::default(), true);
         for part in definition.split(|byte| *byte == b',').filter(|part| !part.is_empty()) {
             let (digits, letter) = part.split_at(part.len() - 1);
-            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i64>().ok());
             match (number, letter) {
-                (Some(bytes), b"S") => limits.bytes = Some(bytes),
-                (Some(messages), b"C") => limits.messages = Some(messages),
+                (Some(bytes @ 0..), b"S") => limits.bytes = (bytes > 0).then_some(bytes),
+                (Some(messages @ 0..), b"C") => limits.messages = (messages > 0).then_some(messages),
                 _ => understood = false,
             }
         }
         (limits, understood)
     }
 
+    /// The first line, if there is a limit.
+    pub(crate) fn definition(self) -> Option<String> {
+        let bytes = self.bytes.map(|bytes| format!("{bytes}S"));
+        let messages = self.messages.map(|messages| format!("{messages}C"));
+        let parts: Vec<String> = [bytes, messages].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(","))
+    }
+
     fn are_exceeded_by(self, usage: Usage) -> bool {
-        let over = |limit: Option<i64>, used| limit.is_some_and(|limit| limit > 0 && used > limit);
+        let over = |limit: Option<i64>, used| limit.is_some_and(|limit| used > limit);
         over(self.bytes, usage.bytes) || over(self.messages, usage.messages)
     }
 }
@@ -143,7 +151,7 @@ impl Account {
 
 /// Whether there is a quota to be told of removals.
 pub(crate) fn exists(directories: &Directories) -> bool {
-    home(directories)
+    home(&directories.root)
         .is_ok_and(|home| beneath::stat(home.as_fd(), NAME).is_ok_and(|stat| beneath::is_regular(&stat)))
 }
 
@@ -154,7 +162,7 @@ pub(crate) fn subtract(directories: &Directories, removed: Usage, notices: &mut 
         return;
     }
     let change = removed.negative();
-    let result = home(directories).and_then(|home| {
+    let result = home(&directories.root).and_then(|home| {
         let account = Account::read(home.as_fd())?;
         if !Limits::parse(&account.definition).1 {
             notices(Notice::QuotaNotParseable(account.definition.clone()));
@@ -202,13 +210,20 @@ fn write(
     temporary::replace(tmp, home, NAME, "NeWmAiLdIrSiZe", |out| out.write_all(&text), still_wanted)
 }
 
-#[allow(dead_code)]
-/// Gives the Maildir `home` a quota, with its messages counted (maildir.md 13).
+/// Gives the Maildir `root`, or the one it is a folder of, a quota, with its messages counted (maildir.md 13).
 ///
 /// # Errors
 /// If they cannot be counted, or the file cannot be written.
-pub(crate) fn install(home: BorrowedFd<'_>, definition: &[u8]) -> io::Result<()> {
-    write(home, definition, count(home)?, || Ok(()))
+pub(crate) fn install(root: BorrowedFd<'_>, definition: &[u8]) -> io::Result<()> {
+    let home = home(root)?;
+    let mut attempts = 0;
+    let usage = loop {
+        match count(home.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempts < 10 => attempts += 1,
+            usage => break usage?,
+        }
+    };
+    write(home.as_fd(), definition, usage, || Ok(()))
 }
 
 /// Counts what counts: `new/` and `cur/` of the Maildir and of each folder but
@@ -258,11 +273,11 @@ fn count_part(parent: BorrowedFd<'_>, part: &[u8], usage: &mut Usage) -> io::Res
 
 /// The directory whose `maildirsize` counts: for a folder, the Maildir that it
 /// is in, if that is one and has the same owner.
-fn home(directories: &Directories) -> io::Result<OwnedFd> {
-    let root = &directories.root;
+fn home(root: impl AsFd) -> io::Result<OwnedFd> {
+    let root = root.as_fd();
     let is_folder = beneath::stat(root, b"maildirfolder").is_ok_and(|stat| beneath::is_regular(&stat));
     if !is_folder {
-        return root.try_clone();
+        return root.try_clone_to_owned();
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = rustix::fs::openat(root, c"..", flags, Mode::empty())?;

@@ -36,9 +36,14 @@ impl Maildir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty())
             .map_err(|error| Error::NoMaildir(error.into()))?;
+        Ok(Maildir::of(root, path))
+    }
+
+    /// The Maildir that was opened as `path`.
+    pub(crate) fn of(root: OwnedFd, path: &Path) -> Maildir {
         // A Trash folder does not count for the quota (maildir.md 8).
         let is_trash = path.file_name().is_some_and(|name| name == ".Trash");
-        Ok(Maildir { root: Arc::new(root), is_trash })
+        Maildir { root: Arc::new(root), is_trash }
     }
 
     /// Whether there is a `loginexec` to be run: a regular file that its owner

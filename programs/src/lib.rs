@@ -11,6 +11,7 @@ pub mod exclusive;
 pub mod log;
 pub mod login;
 pub mod mailbox;
+pub mod maildirmake;
 pub mod makeuserdb;
 pub mod places;
 pub mod prompt;

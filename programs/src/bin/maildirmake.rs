@@ -1,0 +1,7 @@
+//! maildirmake. See [`programs::maildirmake`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::maildirmake::run()
+}
