@@ -109,7 +109,10 @@ impl Chain {
 
 /// A loopback address that nobody else uses, made from our process id and a
 /// counter (so chains of parallel runs do not meet), and a port that is free.
-fn own_address() -> Outcome<SocketAddr> {
+///
+/// # Errors
+/// No port is free.
+pub fn own_address() -> Outcome<SocketAddr> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let [_, high, low, _] = (process::id() << 8).to_be_bytes();

@@ -174,10 +174,25 @@ fn text(error: impl fmt::Display) -> String {
     error.to_string()
 }
 
-/// The error as the C library words it, without the number that std adds.
+/// The error as strerror(3) words it, without the number that std adds.
 fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
+    let mut text = error.to_string();
+    if let Some(number) = error.raw_os_error() {
+        let words = text.strip_suffix(&format!(" (os error {number})")).map(str::len);
+        text.truncate(words.unwrap_or(text.len()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::reason;
+
+    #[test]
+    fn errors_are_worded_as_the_c_library_does() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(11)), "Resource temporarily unavailable");
+        assert_eq!(reason(&io::Error::other("ours")), "ours");
     }
 }
