@@ -12,22 +12,22 @@ const MAXPERIP: u32 = 4;
 
 /// The four numbers of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Connections at once.
-    pub maxprocs: u32,
+    pub(super) maxprocs: u32,
     /// So many are worth a warning.
-    pub warn: u32,
+    pub(super) warn: u32,
     /// Connections at once from one address.
-    pub maxperip: u32,
+    pub(super) maxperip: u32,
     /// Connections at once from one network.
-    pub maxperc: u32,
+    pub(super) maxperc: u32,
 }
 
 impl Limits {
     /// The limits, with Courier's defaults for what is not given. A `warn`
     /// outside 0 to `maxprocs` counts as not given.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         maxprocs: Option<u32>,
         warn: Option<i64>,
         maxperip: Option<u32>,
@@ -46,7 +46,7 @@ impl Limits {
 
 /// A client's address: IPv4 in its IPv4-mapped form, as Courier shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Client(Ipv6Addr);
+pub(super) struct Client(Ipv6Addr);
 
 /// An address without its last octet: a /24 of IPv4, a /120 of IPv6.
 type Network = [u8; 15];
@@ -75,7 +75,7 @@ impl std::fmt::Display for Client {
 
 /// Whether a client may have one more connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It may.
     Welcome,
     /// Its address has as many as it may have.
@@ -86,7 +86,7 @@ pub enum Verdict {
 
 /// How full the server is after one more connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(super) enum Level {
     /// Nothing to say.
     Normal,
     /// At least as many connections as are worth a warning.
@@ -98,7 +98,7 @@ pub enum Level {
 /// The connections there are. Everything here takes the same time however
 /// many there are.
 #[derive(Debug)]
-pub struct Slots {
+pub(super) struct Slots {
     limits: Limits,
     holders: HashMap<u32, Client>,
     per_client: HashMap<Client, u32>,
@@ -108,19 +108,19 @@ pub struct Slots {
 impl Slots {
     /// No connections yet.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Slots { limits, holders: HashMap::new(), per_client: HashMap::new(), per_network: HashMap::new() }
     }
 
     /// Whether all slots are taken, so that nobody may be accepted.
     #[must_use]
-    pub fn full(&self) -> bool {
+    pub(super) fn full(&self) -> bool {
         self.taken() >= self.limits.maxprocs
     }
 
     /// Whether `client` may have one more connection.
     #[must_use]
-    pub fn verdict(&self, client: Client) -> Verdict {
+    pub(super) fn verdict(&self, client: Client) -> Verdict {
         if self.per_client.get(&client).is_some_and(|&held| held >= self.limits.maxperip) {
             Verdict::AddressFull
         } else if self.per_network.get(&client.network()).is_some_and(|&held| held >= self.limits.maxperc) {
@@ -131,7 +131,7 @@ impl Slots {
     }
 
     /// Process `pid` serves `client` now.
-    pub fn take(&mut self, pid: u32, client: Client) -> Level {
+    pub(super) fn take(&mut self, pid: u32, client: Client) -> Level {
         self.free(pid);
         self.holders.insert(pid, client);
         *self.per_client.entry(client).or_default() += 1;
@@ -144,7 +144,7 @@ impl Slots {
     }
 
     /// Process `pid` has ended. Processes that hold no slot are nothing to us.
-    pub fn free(&mut self, pid: u32) {
+    pub(super) fn free(&mut self, pid: u32) {
         if let Some(client) = self.holders.remove(&pid) {
             subtract(&mut self.per_client, &client);
             subtract(&mut self.per_network, &client.network());

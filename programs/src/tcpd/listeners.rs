@@ -15,7 +15,7 @@ const SOMAXCONN: i32 = 4096;
 ///
 /// # Errors
 /// The call that failed and why, as one line.
-pub fn open(places: &[Place], backlog: Option<u32>) -> Result<Vec<TcpListener>, String> {
+pub(super) fn open(places: &[Place], backlog: Option<u32>) -> Result<Vec<TcpListener>, String> {
     let backlog = backlog.map_or(SOMAXCONN, |backlog| i32::try_from(backlog).unwrap_or(i32::MAX));
     let opened = places.iter().map(|place| listen(*place, backlog).map(TcpListener::from));
     opened

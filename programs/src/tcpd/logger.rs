@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// We keep the reading end open too. So lines wait in the pipe while there is
 /// no logger, and nobody dies of SIGPIPE (ledger 508).
 #[derive(Debug)]
-pub struct Logger {
+pub(super) struct Logger {
     executable: Executable,
     environment: Vec<CString>,
     lines: OwnedFd,
@@ -32,7 +32,7 @@ impl Logger {
     ///
     /// # Errors
     /// What pipe(2), fork(2) and exec(2) report.
-    pub fn start(
+    pub(super) fn start(
         word: &OsStr,
         name: &OsStr,
         environment: Vec<CString>,
@@ -47,7 +47,7 @@ impl Logger {
     }
 
     /// Process `pid` has ended; perhaps it was the logger.
-    pub fn ended(&mut self, pid: u32) {
+    pub(super) fn ended(&mut self, pid: u32) {
         if self.pid == Some(pid) {
             self.pid = None;
             notices::logger_ended(&self.executable);
@@ -57,13 +57,13 @@ impl Logger {
     /// How long until a logger that has ended may be started again; `None`
     /// while it runs.
     #[must_use]
-    pub fn due(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn due(&self, now: Instant) -> Option<Duration> {
         let since = now.saturating_duration_since(self.started);
         if self.pid.is_some() { None } else { Some(PAUSE.saturating_sub(since)) }
     }
 
     /// Starts it again, if it has ended and its time has come.
-    pub fn revive(&mut self, now: Instant) {
+    pub(super) fn revive(&mut self, now: Instant) {
         if self.due(now) == Some(Duration::ZERO) {
             self.started = now;
             match self.spawn() {

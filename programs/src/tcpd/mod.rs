@@ -5,17 +5,17 @@
 //! It runs as root as long as nobody says `-user`, and therefore reads not one
 //! octet that a client sends (but to throw it away) and knows no protocol.
 
-pub mod limits;
-pub mod listeners;
-pub mod logger;
-pub mod notices;
-pub mod options;
-pub mod pidfile;
-pub mod ports;
-pub mod program;
-pub mod rights;
-pub mod serve;
-pub mod spawn;
+mod limits;
+mod listeners;
+mod logger;
+mod notices;
+mod options;
+mod pidfile;
+mod ports;
+mod program;
+mod rights;
+mod serve;
+mod spawn;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -153,7 +153,7 @@ fn status(outcome: Result<(), String>) -> ExitCode {
 
 /// An error and the path it is about, shown as perror(3) would.
 #[derive(Debug)]
-pub struct PathError {
+struct PathError {
     path: PathBuf,
     error: io::Error,
 }

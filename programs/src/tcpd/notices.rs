@@ -14,7 +14,7 @@ const SELDOM: Duration = Duration::from_secs(60);
 
 /// The lines, and when those that may not repeat were last said.
 #[derive(Debug, Default)]
-pub struct Notices {
+pub(super) struct Notices {
     full: Option<Instant>,
     warning: Option<Instant>,
     trouble: Option<Instant>,
@@ -22,7 +22,7 @@ pub struct Notices {
 
 impl Notices {
     /// How many connections there are, if that is worth a line.
-    pub fn level(&mut self, level: Level, now: Instant) {
+    pub(super) fn level(&mut self, level: Level, now: Instant) {
         match level {
             Level::Normal => {}
             Level::Warning(count) => {
@@ -35,28 +35,28 @@ impl Notices {
     }
 
     /// accept(2) failed for a reason that will not pass by itself.
-    pub fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
+    pub(super) fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
         seldom(&mut self.trouble, now, format_args!("ERR: accept: {}", super::reason(error)));
     }
 }
 
 /// `client` has as many connections as one address may have.
-pub fn address_full(client: Client) {
+pub(super) fn address_full(client: Client) {
     say(format_args!("ALERT: Maximum connection limit reached for {client}"));
 }
 
 /// The program could not be started; Courier's words.
-pub fn cannot_start(program: &dyn fmt::Display, error: &io::Error) {
+pub(super) fn cannot_start(program: &dyn fmt::Display, error: &io::Error) {
     say(format_args!("{program}: {}", super::reason(error)));
 }
 
 /// The logging program has ended and will be started again.
-pub fn logger_ended(program: &dyn fmt::Display) {
+pub(super) fn logger_ended(program: &dyn fmt::Display) {
     say(format_args!("WARN: {program} ended, it will be started again"));
 }
 
 /// `-nodnslookup` was not given, but names are not looked up (ledger 506).
-pub fn no_host_names() {
+pub(super) fn no_host_names() {
     say(format_args!("WARN: host names are not looked up, TCPREMOTEHOST and TCPLOCALHOST are not set"));
 }
 

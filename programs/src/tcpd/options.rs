@@ -9,7 +9,7 @@ use super::limits::Limits;
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub enum Request {
+pub(super) enum Request {
     /// Accept connections.
     Serve(Box<Settings>),
     /// End the couriertcpd that holds this pid file.
@@ -20,34 +20,34 @@ pub enum Request {
 
 /// How to accept connections.
 #[derive(Debug)]
-pub struct Settings {
+pub(super) struct Settings {
     /// The port list as written.
-    pub ports: OsString,
+    pub(super) ports: OsString,
     /// `-address`: for ports that name no address of their own.
-    pub address: Option<OsString>,
+    pub(super) address: Option<OsString>,
     /// `-listen`: how many clients may wait in the kernel (ledger 501).
-    pub backlog: Option<u32>,
+    pub(super) backlog: Option<u32>,
     /// `-maxprocs`, `-warn`, `-maxperip`, `-maxperc`.
-    pub limits: Limits,
+    pub(super) limits: Limits,
     /// `-pid`: go to the background.
-    pub pid_file: Option<PathBuf>,
+    pub(super) pid_file: Option<PathBuf>,
     /// `-stderr`, `-stderrlogger`, `-stderrloggername`.
-    pub log: LogTo,
+    pub(super) log: LogTo,
     /// `-user`, a name or a number.
-    pub user: Option<OsString>,
+    pub(super) user: Option<OsString>,
     /// `-group`, a name or a number.
-    pub group: Option<OsString>,
+    pub(super) group: Option<OsString>,
     /// No `-nodnslookup` was given.
-    pub wants_host_names: bool,
+    pub(super) wants_host_names: bool,
     /// The program and its arguments; the first word is also its `argv[0]`.
-    pub program: OsString,
+    pub(super) program: OsString,
     /// The words behind it.
-    pub arguments: Vec<OsString>,
+    pub(super) arguments: Vec<OsString>,
 }
 
 /// Where descriptor 2 of the programs, and of couriertcpd itself, leads.
 #[derive(Debug, PartialEq, Eq)]
-pub enum LogTo {
+pub(super) enum LogTo {
     /// Where it led when couriertcpd was started; nowhere in the background.
     Inherited,
     /// Appended to a file.
@@ -65,7 +65,7 @@ pub enum LogTo {
 
 /// What is wrong with the command line, worded as Courier words it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// Too few words.
     #[error("Usage: {0} [options] port prog arg1 arg2...")]
     Usage(String),
@@ -98,7 +98,7 @@ pub enum Wrong {
 ///
 /// # Errors
 /// See [`Wrong`]; whoever gets one prints it and ends with status 1.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, Wrong> {
     let mut words = words.into_iter().peekable();
     let own_name = words.next().unwrap_or_else(|| "couriertcpd".into()).to_string_lossy().into_owned();
     let mut given = Given::default();

@@ -24,7 +24,7 @@ use super::PathError;
 /// The kind of lock wants it so: closing any descriptor of the lock file would
 /// give it up, hence it is opened here only, and once.
 #[derive(Debug)]
-pub struct PidFile {
+pub(super) struct PidFile {
     path: PathBuf,
     _lock: File,
 }
@@ -34,7 +34,7 @@ impl PidFile {
     ///
     /// # Errors
     /// What open(2) or fcntl(2) report on `FILE.lock`.
-    pub fn claim(path: &Path) -> Result<Option<Self>, PathError> {
+    pub(super) fn claim(path: &Path) -> Result<Option<Self>, PathError> {
         let lock = lock_file(path, true)?;
         match fcntl(&lock, FcntlArg::F_SETLK(&whole_file())) {
             Ok(_) => Ok(Some(PidFile { path: path.to_owned(), _lock: lock })),
@@ -48,7 +48,7 @@ impl PidFile {
     ///
     /// # Errors
     /// What unlink(2), open(2) or write(2) report.
-    pub fn write_pid(&self) -> Result<(), PathError> {
+    pub(super) fn write_pid(&self) -> Result<(), PathError> {
         let write = || {
             match std::fs::remove_file(&self.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -66,7 +66,7 @@ impl PidFile {
 ///
 /// # Errors
 /// What open(2), fcntl(2) or kill(2) report.
-pub fn stop(path: &Path) -> Result<(), PathError> {
+pub(super) fn stop(path: &Path) -> Result<(), PathError> {
     let Some((lock, holder)) = holder(path)? else { return Ok(()) };
     send(path, holder, Signal::SIGTERM)?;
     loop {
@@ -82,7 +82,7 @@ pub fn stop(path: &Path) -> Result<(), PathError> {
 ///
 /// # Errors
 /// What open(2), fcntl(2) or kill(2) report.
-pub fn restart(path: &Path) -> Result<(), PathError> {
+pub(super) fn restart(path: &Path) -> Result<(), PathError> {
     match holder(path)? {
         Some((_lock, holder)) => send(path, holder, Signal::SIGHUP),
         None => Ok(()),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// One place to listen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// A port of every address of this machine, IPv6 and IPv4.
     Everywhere(u16),
     /// A port of one address.
@@ -14,7 +14,7 @@ pub enum Place {
 
 /// Why a port list is refused, worded as Courier words it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// Neither a number from 1 to 65535 nor a service.
     #[error("Invalid port: {0}")]
     Port(String),
@@ -28,7 +28,7 @@ pub enum Wrong {
 ///
 /// # Errors
 /// See [`Wrong`]. A list without a single port is wrong too (ledger 504).
-pub fn parse(list: &OsStr, address: Option<&OsStr>) -> Result<Vec<Place>, Wrong> {
+pub(super) fn parse(list: &OsStr, address: Option<&OsStr>) -> Result<Vec<Place>, Wrong> {
     let list = list.to_string_lossy();
     let address = address.map(OsStr::to_string_lossy);
     let items = list.split([',', ' ', '\t', '\n']).filter(|item| !item.is_empty());

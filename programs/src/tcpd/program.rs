@@ -25,7 +25,7 @@ const ABOUT_CONNECTION: [&str; 7] = [
 
 /// What is started for each connection.
 #[derive(Debug)]
-pub struct Program {
+pub(super) struct Program {
     executable: Executable,
     environment: Vec<CString>,
     stderr: Stderr,
@@ -33,7 +33,7 @@ pub struct Program {
 
 /// Where descriptor 2 of the program leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stderr {
+pub(super) enum Stderr {
     /// Where ours leads.
     Log,
     /// To the client, as 0 and 1 (`-stderr=socket`).
@@ -42,11 +42,11 @@ pub enum Stderr {
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Ends {
+pub(super) struct Ends {
     /// Ours.
-    pub local: SocketAddr,
+    pub(super) local: SocketAddr,
     /// The client's.
-    pub remote: SocketAddr,
+    pub(super) remote: SocketAddr,
 }
 
 impl Program {
@@ -55,7 +55,7 @@ impl Program {
     ///
     /// # Errors
     /// A NUL in a word, which no command line holds.
-    pub fn new(
+    pub(super) fn new(
         word: &OsStr,
         arguments: &[OsString],
         environment: Vec<CString>,
@@ -71,7 +71,7 @@ impl Program {
     ///
     /// # Errors
     /// What fork(2) and exec(2) report.
-    pub fn start(&self, connection: TcpStream, ends: Ends) -> io::Result<u32> {
+    pub(super) fn start(&self, connection: TcpStream, ends: Ends) -> io::Result<u32> {
         let mut environment = self.environment.clone();
         environment.extend(about(ends)?);
         let connection = connection.as_fd();
@@ -94,7 +94,7 @@ impl fmt::Display for Program {
 ///
 /// # Errors
 /// A NUL, which no environment holds.
-pub fn environment() -> io::Result<Vec<CString>> {
+pub(super) fn environment() -> io::Result<Vec<CString>> {
     let foreign = std::env::vars_os().filter(|(name, _)| !ABOUT_CONNECTION.iter().any(|&ours| name == ours));
     foreign.map(|(name, value)| variable(name, value)).collect()
 }

@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Uid, User};
 
 /// The rights asked for, looked up before anything is opened.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Rights {
+pub(super) enum Rights {
     /// Those we have.
     Kept,
     /// Those we have, but with one group.
@@ -25,7 +25,7 @@ pub enum Rights {
 
 /// Why the rights asked for cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// No such name.
     #[error("User not found: {0}")]
     NoUser(String),
@@ -55,7 +55,7 @@ impl Rights {
     ///
     /// # Errors
     /// See [`Wrong`].
-    pub fn look_up(user: Option<&OsStr>, group: Option<&OsStr>) -> Result<Self, Wrong> {
+    pub(super) fn look_up(user: Option<&OsStr>, group: Option<&OsStr>) -> Result<Self, Wrong> {
         let gid = group.map(look_up_group).transpose()?;
         let Some(user) = user else {
             return Ok(gid.map_or(Rights::Kept, Rights::Group));
@@ -79,7 +79,7 @@ impl Rights {
     ///
     /// # Errors
     /// See [`Wrong`]; the process must end then.
-    pub fn apply(&self) -> Result<(), Wrong> {
+    pub(super) fn apply(&self) -> Result<(), Wrong> {
         match self {
             Rights::Kept => {}
             Rights::User { uid, gid, groups } => system::user::become_for_good(*uid, *gid, groups)?,

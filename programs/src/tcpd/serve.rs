@@ -28,7 +28,7 @@ const UNREAD: usize = 64 * 1024;
 
 /// A server ready to run.
 #[derive(Debug)]
-pub struct Server {
+pub(super) struct Server {
     listeners: Vec<TcpListener>,
     signals: SignalFd,
     program: Program,
@@ -42,7 +42,7 @@ pub struct Server {
 ///
 /// # Errors
 /// What sigprocmask(2) and signalfd(2) report.
-pub fn signals() -> io::Result<SignalFd> {
+pub(super) fn signals() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
         set.add(signal);
@@ -61,7 +61,7 @@ enum Next {
 impl Server {
     /// A server without connections.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         listeners: Vec<TcpListener>,
         signals: SignalFd,
         program: Program,
@@ -85,7 +85,7 @@ impl Server {
     /// # Errors
     /// What poll(2), read(2) on our signals or kill(2) report; none of them
     /// depends on a client.
-    pub fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<()> {
         loop {
             let ready = self.wait()?;
             if ready.signals && self.handle_signals()? == Next::End {

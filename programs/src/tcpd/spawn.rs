@@ -17,14 +17,14 @@ use crate::log::Harmless;
 
 /// A program and its words, as exec(2) wants them.
 #[derive(Debug)]
-pub struct Executable {
+pub(super) struct Executable {
     path: CString,
     words: Vec<CString>,
 }
 
 /// The process group that a program starts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub(super) enum Group {
     /// Ours: it ends when we are told to end.
     Ours,
     /// One of its own.
@@ -38,7 +38,10 @@ impl Executable {
     ///
     /// # Errors
     /// A NUL, which no command line holds.
-    pub fn new<'a>(word: &'a OsStr, arguments: impl IntoIterator<Item = &'a OsStr>) -> io::Result<Self> {
+    pub(super) fn new<'a>(
+        word: &'a OsStr,
+        arguments: impl IntoIterator<Item = &'a OsStr>,
+    ) -> io::Result<Self> {
         let path = CString::new(word.as_bytes())?;
         let words = std::iter::once(word).chain(arguments);
         let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
@@ -52,7 +55,7 @@ impl Executable {
     ///
     /// # Errors
     /// What fork(2), dup2(2) and exec(2) report.
-    pub fn start(
+    pub(super) fn start(
         &self,
         environment: &[CString],
         descriptors: &[(BorrowedFd<'_>, RawFd)],
