@@ -158,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_process_with_several_threads_does_not_fork() {
-        // The test harness itself has at least a second thread.
+        let (end, ending) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || ending.recv());
         assert!(super::background().is_err());
+        drop(end);
+        assert!(other.join().unwrap().is_err());
     }
 }

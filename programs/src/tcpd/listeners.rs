@@ -74,8 +74,12 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_configured_yet_can_be_bound() {
-        let place = Place::At("192.0.2.1:0".parse().unwrap());
-        assert_eq!(open(&[place], Some(1)).unwrap().len(), 1);
+        let four = Place::At("192.0.2.1:0".parse().unwrap());
+        assert_eq!(open(&[four], Some(1)).unwrap().len(), 1);
+        if std::net::TcpListener::bind("[::1]:0").is_ok() {
+            let six = Place::At("[2001:db8::1]:0".parse().unwrap());
+            assert_eq!(open(&[six], Some(1)).unwrap().len(), 1);
+        }
     }
 
     #[test]
