@@ -69,5 +69,9 @@ impl Stands {
 fn perform(stand: &Stand, dialogue: &Dialogue, side: Side, door: Door, wire: &mut dyn Wire) -> Outcome {
     let (maildir, log) = (stand.account().maildir(), stand.log());
     let stage = Stage { side, door, maildir: Some((&maildir, stand.account().owner)), log: Some(&log) };
-    play(dialogue, wire, &stage)
+    // What the programs have logged tells more than what the client has seen.
+    play(dialogue, wire, &stage).map_err(|fault| {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        format!("{fault}\nThe log:\n{log}").into()
+    })
 }
