@@ -2,6 +2,7 @@
 //! panics.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::Outcome;
 
 /// A running program. Dropping it sends SIGTERM and waits; if that does not
 /// help, SIGKILL.
@@ -32,6 +35,22 @@ pub fn daemon(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
+}
+
+/// Puts the program `from` at `to`, where others can reach it.
+///
+/// By a link, else by another process: a file that this process has open for
+/// writing while a test beside this one forks cannot be executed until that
+/// child has gone.
+///
+/// # Errors
+/// It cannot be copied.
+pub fn install(from: &Path, to: &Path) -> Outcome {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let status = Command::new("cp").arg(from).arg(to).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{}: cp: {status}", from.display()).into()) }
 }
 
 impl Running {

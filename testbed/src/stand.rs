@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::chain::{Account, Chain};
 use crate::courier::{self, Authdaemond};
 use crate::dialogue::Side;
-use crate::process::daemon;
+use crate::process::{self, daemon};
 use crate::wire::Pipes;
 
 /// What every program finds in its environment, as under a start script.
@@ -64,8 +64,7 @@ impl Programs {
         make_public(directory)?;
         for program in built.iter().map(Path::new) {
             let name = program.file_name().ok_or("a program without a name")?;
-            fs::copy(program, directory.join(name))
-                .map_err(|error| format!("{}: {error}", program.display()))?;
+            process::install(program, &directory.join(name))?;
         }
         Ok(Programs(directory.to_owned()))
     }

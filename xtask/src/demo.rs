@@ -151,7 +151,8 @@ impl Stage {
         let samples = project::root()?.join("demo/messages");
         let mut files: Vec<PathBuf> =
             fs::read_dir(&samples)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-        files.sort();
+        // The shortest first: it is the one to look at.
+        files.sort_by_key(|file| fs::metadata(file).map_or(0, |file| file.len()));
         for (number, file) in files.iter().enumerate() {
             let name = format!("home/Maildir/new/{}.M{number}P1.demo", 1_700_000_000 + number);
             self.write(&self.path(&name), &fs::read(file)?)?;

@@ -23,7 +23,8 @@ impl Home {
     pub(crate) fn new() -> Outcome<Home> {
         let directory = tempfile::Builder::new().prefix("postrider-").tempdir()?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-        copy_courierpop3d(&directory.path().join("courierpop3d"))?;
+        let built = Path::new(env!("CARGO_BIN_EXE_courierpop3d"));
+        testbed::process::install(built, &directory.path().join("courierpop3d"))?;
         let account = Account::new(directory.path().join("alice"));
         testbed::maildrop::lay_out(&account.home, &[], account.owner)?;
         Ok(Home { directory, account })
@@ -75,16 +76,4 @@ impl Home {
             Ok(replies)
         })
     }
-}
-
-/// Puts a copy of our `courierpop3d` at `to`: by another process, since a file
-/// that this one has open for writing, and a test beside this one forks with,
-/// cannot be executed until that child has gone.
-fn copy_courierpop3d(to: &Path) -> Outcome {
-    let from = env!("CARGO_BIN_EXE_courierpop3d");
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    let status = Command::new("cp").arg(from).arg(to).status()?;
-    if status.success() { Ok(()) } else { Err(format!("cp: {status}").into()) }
 }
