@@ -71,7 +71,7 @@ fn perform(stand: &Stand, dialogue: &Dialogue, side: Side, door: Door, wire: &mu
     let stage = Stage { side, door, maildir: Some((&maildir, stand.account().owner)), log: Some(&log) };
     // What the programs have logged tells more than what the client has seen.
     play(dialogue, wire, &stage).map_err(|fault| {
-        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        let log = fs::read_to_string(&log).unwrap_or_default();
         format!("{fault}\nThe log:\n{log}").into()
     })
 }
