@@ -56,7 +56,7 @@ fn a_list_of_ports_is_listened_at_everywhere() -> Outcome {
     for whose in Whose::all() {
         let Some(wildcard) = ipv6_port(Ipv6Addr::UNSPECIFIED)? else { return Ok(()) };
         let Some(six) = ipv6_port(Ipv6Addr::LOCALHOST)? else { return Ok(()) };
-        let four = own_address()?;
+        let four = own_address();
         let ports = format!("{},{}.{},::1.{},", wildcard.port(), four.ip(), four.port(), six.port());
         let program = ["/bin/sh", "-c", "echo $TCPLOCALIP"];
         let server = Start::new(whose, &[]).at(wildcard, &ports, &program)?;
@@ -77,7 +77,7 @@ fn a_list_of_ports_is_listened_at_everywhere() -> Outcome {
 #[test]
 fn an_address_for_all_ports_does_not_hold_for_those_that_have_their_own() -> Outcome {
     for whose in Whose::all() {
-        let (first, second) = (own_address()?, own_address()?);
+        let (first, second) = (own_address(), own_address());
         let option = format!("-address={}", first.ip());
         let ports = format!("{},{}.{}", first.port(), second.ip(), second.port());
         let server = Start::new(whose, &[&option]).at(first, &ports, &["/bin/sh", "-c", "echo hello"])?;
@@ -104,7 +104,7 @@ fn what_we_know_of_another_connection_goes_no_further() -> Outcome {
 #[test]
 fn the_words_of_the_command_line_are_handed_on_as_they_are() -> Outcome {
     for whose in Whose::all() {
-        let address = own_address()?;
+        let address = own_address();
         let ports = format!("{}.{}", address.ip(), address.port());
         let program = ["/bin/sh", "-c", "tr '\\0' '\\n' </proc/$$/cmdline", "", "-stop", "a  b", "\u{fc}"];
         let server = Start::new(whose, &[]).at(address, &ports, &program)?;
@@ -177,7 +177,7 @@ fn connections_are_kept_alive() -> Outcome {
 #[test]
 fn a_program_that_is_not_there_closes_the_connection_and_holds_no_slot() -> Outcome {
     for whose in Whose::all() {
-        let address = own_address()?;
+        let address = own_address();
         let ports = format!("{}.{}", address.ip(), address.port());
         let server =
             Start::new(whose, &["-maxprocs=1", "-warn=1"]).at(address, &ports, &["/no/such/program"])?;
@@ -196,7 +196,7 @@ fn a_program_that_is_not_there_closes_the_connection_and_holds_no_slot() -> Outc
 #[test]
 fn path_is_not_searched_for_the_program() -> Outcome {
     for whose in Whose::all() {
-        let address = own_address()?;
+        let address = own_address();
         let ports = format!("{}.{}", address.ip(), address.port());
         let server = Start::new(whose, &["-maxprocs=9"]).at(address, &ports, &["sh", "-c", "echo hello"])?;
         assert_eq!(server.ask()?, "", "{whose:?}");
