@@ -108,7 +108,7 @@ impl Exchange {
     }
 }
 
-/// The last step of a mechanism that has heard both (ledger 401: Courier lets
+/// The last step of a mechanism that has heard both (ledger 119: Courier lets
 /// a line end in the name through, which forges fields behind it).
 fn credentials(user: &[u8], password: &[u8]) -> Step {
     let usable = |text: &[u8]| !text.is_empty() && !has_control(text);

@@ -11,7 +11,7 @@ pub(super) fn message(message: &[u8]) -> Step {
     let (Some(authzid), Some(authcid), Some(password)) = (fields.next(), fields.next(), fields.next()) else {
         return Step::Aborted;
     };
-    // Nobody may act as somebody else here (ledger 402).
+    // Nobody may act as somebody else here (ledger 118).
     if !authzid.is_empty() && authzid != authcid {
         return Step::Failed;
     }

@@ -117,7 +117,10 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     if let Some(Attempt::Pass(user)) = attempt {
         authorization = authorization.with_user(user);
     }
-    Session::new(connection, authorization, clock, peer, form, handover, couriertls).run(greeting)
+    let (exchange, out) = (None, Vec::new());
+    let session =
+        Session { connection, authorization, clock, peer, form, handover, couriertls, exchange, out };
+    session.run(greeting)
 }
 
 /// Says why there is no session, and gives the exit status.

@@ -19,34 +19,24 @@ use crate::log::{self, Peer};
 
 /// A connection before login, and all that it needs.
 pub(super) struct Session<'c> {
-    connection: &'c Connection,
-    authorization: Authorization,
-    clock: Clock,
-    peer: Peer,
-    form: Form,
-    handover: Handover,
-    couriertls: Option<PathBuf>,
-    exchange: Option<(Mechanism, Exchange)>,
-    out: Vec<u8>,
+    pub connection: &'c Connection,
+    pub authorization: Authorization,
+    pub clock: Clock,
+    pub peer: Peer,
+    pub form: Form,
+    pub handover: Handover,
+    /// The program to speak TLS, where STLS is offered.
+    pub couriertls: Option<PathBuf>,
+    /// A SASL exchange that the client's next line goes on with.
+    pub exchange: Option<(Mechanism, Exchange)>,
+    /// Replies that have not been sent.
+    pub out: Vec<u8>,
 }
 
 /// Whether the conversation goes on, or the process ends with this status.
 type Next = Result<(), ExitCode>;
 
-impl<'c> Session<'c> {
-    pub(super) fn new(
-        connection: &'c Connection,
-        authorization: Authorization,
-        clock: Clock,
-        peer: Peer,
-        form: Form,
-        handover: Handover,
-        couriertls: Option<PathBuf>,
-    ) -> Self {
-        let (exchange, out) = (None, Vec::new());
-        Session { connection, authorization, clock, peer, form, handover, couriertls, exchange, out }
-    }
-
+impl Session<'_> {
     /// Says `greeting` and goes on until this process ends, or becomes another
     /// program.
     pub(super) fn run(mut self, greeting: Reply) -> ExitCode {
