@@ -198,3 +198,121 @@ fn file_id(directories: &Directories, name: &[u8]) -> io::Result<Id> {
     let stat = beneath::stat(&directories.cur, name)?;
     Ok(Id::File { modified: stat.st_mtime, device: stat.st_dev, inode: stat.st_ino })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::make::Sharing;
+    use crate::root::Maildir;
+    use crate::scan::Names;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    const NOW: u64 = 1_800_000_000;
+
+    struct Mailbox {
+        path: PathBuf,
+        directories: Directories,
+        _place: tempfile::TempDir,
+    }
+
+    fn mailbox(files: &[&str]) -> Mailbox {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("Maildir");
+        Maildir::create(&path, Sharing::Private).unwrap();
+        files.iter().for_each(|file| fs::write(path.join("cur").join(file), file).unwrap());
+        let root = Arc::new(File::open(&path).unwrap().into());
+        Mailbox { directories: Directories::open(root, &mut |_| ()).unwrap(), path, _place: place }
+    }
+
+    fn opened(mailbox: &Mailbox) -> Result<Listing, Error> {
+        open(&mailbox.directories, NOW, Duration::ZERO, &mut |notice| panic!("{notice}"))
+    }
+
+    fn list(path: &Path) -> String {
+        fs::read_to_string(path.join("courierpop3dsizelist")).unwrap()
+    }
+
+    fn numbers(listing: &Listing) -> Vec<Option<Id>> {
+        listing.drafts.iter().map(|draft| draft.id).collect()
+    }
+
+    fn number(uid: u64) -> Option<Id> {
+        Some(Id::Numbered { uid, validity: NOW })
+    }
+
+    #[test]
+    fn new_mail_waits_for_the_lock_and_nothing_else_does() {
+        let mailbox = mailbox(&["1.a:2,", "2.b:2,"]);
+        opened(&mailbox).unwrap();
+        let before = list(&mailbox.path);
+        let held = Lock::take(&mailbox.directories.root, Duration::ZERO).unwrap();
+        // Only to be tidied up.
+        fs::remove_file(mailbox.path.join("cur/2.b:2,")).unwrap();
+        assert_eq!(numbers(&opened(&mailbox).unwrap()), [number(1)]);
+        assert_eq!(list(&mailbox.path), before);
+
+        fs::write(mailbox.path.join("cur/3.c:2,"), "").unwrap();
+        assert!(matches!(opened(&mailbox), Err(Error::Busy)));
+        drop(held);
+        assert_eq!(numbers(&opened(&mailbox).unwrap()), [number(1), number(3)]);
+    }
+
+    #[test]
+    fn a_list_that_another_session_wrote_meanwhile_is_not_current() {
+        let mailbox = mailbox(&["1.a:2,"]);
+        let early = Reading::take(&mailbox.directories, NOW).unwrap();
+        assert!(early.is_current(&mailbox.directories));
+        opened(&mailbox).unwrap();
+        assert!(!early.is_current(&mailbox.directories));
+
+        let later = Reading::take(&mailbox.directories, NOW).unwrap();
+        assert!(later.is_current(&mailbox.directories));
+        fs::write(mailbox.path.join("cur/2.b:2,"), "").unwrap();
+        opened(&mailbox).unwrap();
+        assert!(!later.is_current(&mailbox.directories));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_left_out_and_keeps_its_number() {
+        let mailbox = mailbox(&["2.b:2,"]);
+        // As if the first had turned into something else since it was seen,
+        // and the third had vanished.
+        fs::create_dir(mailbox.path.join("cur/1.a:2,")).unwrap();
+        let couriers = "/3 8 17\n1.a:2, 5 5:17:0\n2.b:2, 5 6:17:0\n3.c:2, 5 7:17:0\n";
+        let names = Names::new([b"1.a:2,".as_slice(), b"2.b:2,", b"3.c:2,", b"4.d:2,"]);
+        let listing = Listing::read(names, &mut couriers.as_bytes(), NOW).unwrap();
+        let mut reading = Reading { list: None, listing };
+        let mut notices = Vec::new();
+        reading.measure(&mailbox.directories, None, &mut |notice| notices.push(notice.to_string()));
+        let hidden: Vec<bool> = reading.listing.drafts.iter().map(|draft| draft.is_hidden).collect();
+        assert_eq!(hidden, [true, false, true, true]);
+        assert_eq!(notices, ["cur/1.a:2,: Not a regular file"]);
+
+        reading.save(&mailbox.directories).unwrap();
+        assert_eq!(
+            list(&mailbox.path),
+            "/3 8 17\n#postrider:exact-octets\n1.a:2, -1 5:17:0\n2.b:2, 8 6:17:0\n3.c:2, -1 7:17:0\n"
+        );
+
+        // What is not known is counted as soon as it can be.
+        fs::remove_dir(mailbox.path.join("cur/1.a:2,")).unwrap();
+        fs::write(mailbox.path.join("cur/1.a:2,"), "x").unwrap();
+        opened(&mailbox).unwrap();
+        let counted = "/3 8 17\n#postrider:exact-octets\n1.a:2, 3 5:17:0\n2.b:2, 8 6:17:0\n";
+        assert_eq!(list(&mailbox.path), counted);
+    }
+
+    #[test]
+    fn what_an_earlier_reading_counted_is_not_read_again() {
+        let mailbox = mailbox(&["1.a:2,", "2.b:2,"]);
+        let mut early = Reading::take(&mailbox.directories, NOW).unwrap();
+        early.measure(&mailbox.directories, None, &mut |_| ());
+        fs::write(mailbox.path.join("cur/1.a:2,"), "another length").unwrap();
+        let mut later = Reading::take(&mailbox.directories, NOW).unwrap();
+        later.measure(&mailbox.directories, Some(&early.listing), &mut |_| ());
+        let octets = |reading: &Reading| reading.listing.drafts[0].size.map(|size| size.octets);
+        assert_eq!(octets(&later), octets(&early));
+    }
+}

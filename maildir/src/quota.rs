@@ -5,6 +5,7 @@
 //! to without a lock. It is a hint that is counted anew when in doubt, never a
 //! reason not to serve mail.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
@@ -111,6 +112,8 @@ struct Account {
     sum: Usage,
     lines: usize,
     stat: Stat,
+    /// Kept open so that no other file can have its inode.
+    _file: File,
 }
 
 impl Account {
@@ -118,10 +121,10 @@ impl Account {
     fn read(home: BorrowedFd<'_>) -> io::Result<Account> {
         let (file, stat) = beneath::regular_file(home, NAME, OFlags::RDONLY)?;
         let mut text = Vec::new();
-        file.take(LONG + 1).read_to_end(&mut text)?;
+        (&file).take(LONG + 1).read_to_end(&mut text)?;
         let mut lines = text.split_inclusive(|byte| *byte == b'\n');
         let definition = lines.next().unwrap_or_default().trim_ascii_end().to_vec();
-        let mut account = Account { definition, sum: Usage::default(), lines: 0, stat };
+        let mut account = Account { definition, sum: Usage::default(), lines: 0, stat, _file: file };
         for line in lines {
             account.lines += 1;
             let mut numbers = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -286,5 +289,65 @@ fn home(root: impl AsFd) -> io::Result<OwnedFd> {
         Ok(parent)
     } else {
         Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn maildir(quota: &str) -> (tempfile::TempDir, PathBuf, OwnedFd) {
+        let place = tempfile::tempdir().unwrap();
+        for part in ["tmp", "new", "cur"] {
+            fs::create_dir(place.path().join(part)).unwrap();
+        }
+        let file = place.path().join("maildirsize");
+        fs::write(&file, quota).unwrap();
+        let held = File::open(place.path()).unwrap().into();
+        (place, file, held)
+    }
+
+    #[test]
+    fn limits_are_read_as_far_as_they_are_understood() {
+        let limits = |bytes, messages| Limits { bytes, messages };
+        assert_eq!(Limits::parse(b"100000S,100C"), (limits(Some(100_000), Some(100)), true));
+        assert_eq!(Limits::parse(b"5C"), (limits(None, Some(5)), true));
+        assert_eq!(Limits::parse(b"0S"), (limits(None, None), true));
+        assert_eq!(Limits::parse(b"10S,foo"), (limits(Some(10), None), false));
+        assert_eq!(Limits::parse(b"-5S"), (limits(None, None), false));
+        assert_eq!(Limits::parse(b"99999999999999999999S"), (limits(None, None), false));
+        assert_eq!(Limits::parse(b""), (limits(None, None), true));
+    }
+
+    #[test]
+    fn lines_that_are_not_understood_add_nothing_up() {
+        let (_place, _, home) = maildir("10S\n 5 1\njunk\n7\n9223372036854775807 1\n1 1\n\u{e9} 3");
+        let account = Account::read(home.as_fd()).unwrap();
+        assert_eq!(account.definition, b"10S");
+        assert_eq!(account.sum, Usage { bytes: i64::MAX, messages: 3 });
+        assert_eq!(account.lines, 6);
+    }
+
+    #[test]
+    fn a_line_that_a_delivery_appends_meanwhile_is_not_lost() {
+        let (_place, file, home) = maildir("10S\n           5            1\n");
+        let account = Account::read(home.as_fd()).unwrap();
+        append(home.as_fd(), Usage { bytes: 7, messages: 1 }).unwrap();
+        assert!(recount(home.as_fd(), &account).is_err());
+        let expected = "10S\n           5            1\n           7            1\n";
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_count_that_another_program_made_meanwhile_stays() {
+        let (_place, file, home) = maildir("10S\n           5            1\n");
+        let account = Account::read(home.as_fd()).unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::write(file.with_file_name("other"), "10S\n           0            0\n").unwrap();
+        fs::rename(file.with_file_name("other"), &file).unwrap();
+        assert!(recount(home.as_fd(), &account).is_err());
+        recount(home.as_fd(), &Account::read(home.as_fd()).unwrap()).unwrap();
     }
 }
