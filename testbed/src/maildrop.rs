@@ -75,10 +75,7 @@ impl Entry {
 /// # Errors
 /// What the file system says, with the path.
 pub fn lay_out(home: &Path, entries: &[Entry], owner: (u32, u32)) -> Outcome {
-    match fs::remove_dir_all(home) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(home, &error)),
-        _ => {}
-    }
+    clear(home).map_err(|error| at(home, &error))?;
     let maildir = home.join("Maildir");
     for directory in [home, &maildir, &maildir.join("tmp"), &maildir.join("new"), &maildir.join("cur")] {
         make_directory(directory, owner)?;
@@ -92,6 +89,22 @@ pub fn lay_out(home: &Path, entries: &[Entry], owner: (u32, u32)) -> Outcome {
         make(&path, &entry.kind, owner).map_err(|error| at(&path, &error))?;
     }
     Ok(())
+}
+
+/// Removes what an earlier dialogue has left, also where it took away the
+/// permission to.
+fn clear(home: &Path) -> std::io::Result<()> {
+    let children = ["Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"].map(|child| home.join(child));
+    for directory in [home.to_owned()].into_iter().chain(children) {
+        // Nothing but a directory of the owner's: a link is removed, not followed.
+        if fs::symlink_metadata(&directory).is_ok_and(|metadata| metadata.is_dir()) {
+            fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
+        }
+    }
+    match fs::remove_dir_all(home) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn make(path: &Path, kind: &Kind, (uid, gid): (u32, u32)) -> std::io::Result<()> {
