@@ -3,11 +3,11 @@
 //! Every name given here is one component (it comes from readdir, or is a
 //! constant), so a directory's descriptor, O_NOFOLLOW and the name's check
 //! together say what `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS` says, on every
-//! kernel: no link, `..` or `/` leads out of the Maildir.
+//! kernel: no link, `..` or `/` leads out of the Maildir (ledger 308, 316).
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -99,7 +99,7 @@ pub(crate) fn rename_over(old: impl AsFd, from: &[u8], new: impl AsFd, to: &[u8]
 ///
 /// Where the file system cannot do it in one step (NFS), the file gets the new
 /// name before it loses the old one. A process that dies between leaves two
-/// names of one file, which [`crate::scan`] mends.
+/// names of one file, which [`crate::scan`] mends (ledger 322).
 pub(crate) fn rename(old: impl AsFd, from: &[u8], new: impl AsFd, to: &[u8]) -> io::Result<()> {
     let (old, new) = (old.as_fd(), new.as_fd());
     let (from, to) = (component(from)?, component(to)?);
@@ -107,6 +107,11 @@ pub(crate) fn rename(old: impl AsFd, from: &[u8], new: impl AsFd, to: &[u8]) -> 
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
         result => return Ok(result?),
     }
+    rename_in_two_steps(old, from, new, to)
+}
+
+/// [`rename`] where the file system knows links at most.
+fn rename_in_two_steps(old: BorrowedFd<'_>, from: &[u8], new: BorrowedFd<'_>, to: &[u8]) -> io::Result<()> {
     match rustix::fs::linkat(old, from, new, to, AtFlags::empty()) {
         Ok(()) => unlink(old, from),
         Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => match stat(new, to) {
@@ -204,5 +209,21 @@ mod tests {
         assert!(path("a").exists());
         rename(&at, b"a", &at, b"c").unwrap();
         assert!(!path("a").exists() && path("c").exists());
+    }
+
+    #[test]
+    fn a_rename_in_two_steps_never_replaces_either() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("a"), "a").unwrap();
+        std::fs::write(path("b"), "b").unwrap();
+        let at = held(&directory);
+        let at = at.as_fd();
+        let taken = rename_in_two_steps(at, b"a", at, b"b").unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(path("b")).unwrap(), b"b");
+        rename_in_two_steps(at, b"a", at, b"c").unwrap();
+        assert!(!path("a").exists() && path("c").exists());
+        assert_eq!(rename_in_two_steps(at, b"a", at, b"d").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

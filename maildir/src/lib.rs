@@ -20,6 +20,7 @@
 
 mod arrival;
 mod beneath;
+mod count;
 mod directories;
 mod listing;
 mod lock;

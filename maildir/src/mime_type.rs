@@ -17,10 +17,11 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// Whether the value of a MIME-Version field is the one that there is (RFC 2045
-/// section 4).
+/// Whether the value of a MIME-Version field is the one that there is: 1.0 (RFC
+/// 2045 section 4). As with Courier, the number before the dot decides.
 pub(crate) fn is_version_1(value: &[u8]) -> bool {
-    Items(value).next_item().as_deref() == Some(b"1.0")
+    let version = Items(value).next_item().unwrap_or_default();
+    version.split(|byte| !byte.is_ascii_digit()).next() == Some(b"1")
 }
 
 /// Reads the value of a Content-Type field, unfolded.
@@ -78,7 +79,7 @@ impl Items<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, kind_of};
+    use super::{Kind, is_version_1, kind_of};
 
     fn multipart(boundary: &[u8]) -> Kind {
         Kind::Multipart { boundary: boundary.to_vec(), is_digest: false }
@@ -113,5 +114,15 @@ mod tests {
         assert_eq!(kind_of(b"message/rfc822"), Kind::Message);
         assert_eq!(kind_of(b" MESSAGE/Global; x=y"), Kind::Message);
         assert_eq!(kind_of(b"message/partial"), Kind::Other);
+    }
+
+    #[test]
+    fn there_is_one_version_of_mime() {
+        for value in [b" 1.0".as_slice(), b"1.0 (made by x)", b"(y) 1.0", b"1"] {
+            assert!(is_version_1(value), "{}", value.escape_ascii());
+        }
+        for value in [b"".as_slice(), b" 2.0", b"x", b"10", b"(1.0)"] {
+            assert!(!is_version_1(value), "{}", value.escape_ascii());
+        }
     }
 }

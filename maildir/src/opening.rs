@@ -25,6 +25,9 @@ use crate::unique_id::Id;
 
 const NAME: &[u8] = b"courierpop3dsizelist";
 
+/// Bytes of the largest list that is read: some ten million messages.
+const LARGEST: i64 = 1 << 30;
+
 /// Brings names and list together, and saves what is new.
 pub(crate) fn open(
     directories: &Directories,
@@ -73,6 +76,9 @@ impl Reading {
     /// be younger than our reading of `cur/`, and would look as if it had vanished.
     fn take(directories: &Directories, now: u64) -> Result<Reading, Error> {
         let mut list = match beneath::regular_file(&directories.root, NAME, OFlags::RDONLY) {
+            Ok((_, stat)) if stat.st_size > LARGEST => {
+                return Err(Error::SizeList(io::ErrorKind::FileTooLarge.into()));
+            }
             Ok(list) => Some(list),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::SizeList(error)),
@@ -94,10 +100,11 @@ impl Reading {
         Ok(Reading { list, listing })
     }
 
-    /// Whether the list is still the one that was read.
+    /// Whether the list is still the one that was read. It is opened to see
+    /// that: over NFS, a name alone may be answered from a cache.
     fn is_current(&self, directories: &Directories) -> bool {
-        match (&self.list, beneath::stat(&directories.root, NAME)) {
-            (Some((_, then)), Ok(now)) => {
+        match (&self.list, beneath::regular_file(&directories.root, NAME, OFlags::RDONLY)) {
+            (Some((_, then)), Ok((_, now))) => {
                 let key =
                     |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
                 key(then) == key(&now)
@@ -107,7 +114,8 @@ impl Reading {
         }
     }
 
-    /// Reads each file whose size is not known, unless `earlier` did.
+    /// Reads each file whose size is not known, unless `earlier` did. What
+    /// cannot be read is hidden (ledger 310).
     fn measure(
         &mut self,
         directories: &Directories,

@@ -10,14 +10,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{Mode, OFlags, Stat};
 
 use crate::beneath;
+use crate::count;
 use crate::directories::Directories;
 use crate::name;
 use crate::notice::Notice;
 use crate::temporary;
-use crate::watch::Watch;
 
 const NAME: &[u8] = b"maildirsize";
 
@@ -193,7 +193,7 @@ fn append(home: BorrowedFd<'_>, change: Usage) -> io::Result<()> {
 /// If a directory or the file changed meanwhile, nothing is written: the count
 /// may be wrong, and a line that a delivery appended would be lost.
 fn recount(home: BorrowedFd<'_>, account: &Account) -> io::Result<()> {
-    let usage = count(home)?;
+    let usage = count::all(home)?;
     write(home, &account.definition, usage, || {
         let now = beneath::stat(home, NAME)?;
         let key = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size);
@@ -221,7 +221,7 @@ pub(crate) fn install(root: BorrowedFd<'_>, definition: &[u8]) -> io::Result<()>
     let home = home(root)?;
     let mut attempts = 0;
     let usage = loop {
-        match count(home.as_fd()) {
+        match count::all(home.as_fd()) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempts < 10 => attempts += 1,
             usage => break usage?,
         }
@@ -229,53 +229,8 @@ pub(crate) fn install(root: BorrowedFd<'_>, definition: &[u8]) -> io::Result<()>
     write(home.as_fd(), definition, usage, || Ok(()))
 }
 
-/// Counts what counts: `new/` and `cur/` of the Maildir and of each folder but
-/// Trash. No link is followed.
-fn count(home: BorrowedFd<'_>) -> io::Result<Usage> {
-    let mut folders = Vec::new();
-    beneath::list(home, |name, kind| {
-        if kind == FileType::Directory && name.starts_with(b".") && name != b".Trash" {
-            folders.push(name.to_vec());
-        }
-    })?;
-    let mut usage = Usage::default();
-    let mut watches = Vec::new();
-    for part in [b"new", b"cur"] {
-        watches.push((None, part, count_part(home, part, &mut usage)?));
-        for folder in &folders {
-            // A directory that is no folder has no messages either.
-            if let Ok(opened) = beneath::directory(home, folder) {
-                watches.push((Some(folder), part, count_part(opened.as_fd(), part, &mut usage)?));
-            }
-        }
-    }
-    for (folder, part, watch) in watches {
-        let Some(watch) = watch else { continue };
-        let opened = folder.map(|folder| beneath::directory(home, folder)).transpose()?;
-        let parent = opened.as_ref().map_or(home, |opened| opened.as_fd());
-        if !watch.is_same(beneath::directory(parent, part)?)? {
-            return Err(io::ErrorKind::ResourceBusy.into());
-        }
-    }
-    Ok(usage)
-}
-
-fn count_part(parent: BorrowedFd<'_>, part: &[u8], usage: &mut Usage) -> io::Result<Option<Watch>> {
-    let directory = match beneath::directory(parent, part) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        directory => directory?,
-    };
-    let watch = Watch::begin(&directory)?;
-    let mut names = Vec::new();
-    beneath::list_messages(&directory, |name| names.push(name.to_vec()))?;
-    for name in names {
-        usage.add(Usage::of(&directory, &name)?);
-    }
-    Ok(Some(watch))
-}
-
 /// The directory whose `maildirsize` counts: for a folder, the Maildir that it
-/// is in, if that is one and has the same owner.
+/// is in, if that is one and has the same owner (ledger 320).
 fn home(root: impl AsFd) -> io::Result<OwnedFd> {
     let root = root.as_fd();
     let is_folder = beneath::stat(root, b"maildirfolder").is_ok_and(|stat| beneath::is_regular(&stat));

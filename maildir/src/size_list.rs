@@ -24,7 +24,8 @@ pub(crate) const GREATEST: u64 = i64::MAX as u64;
 const MARK: &[u8] = b"#postrider:exact-octets";
 
 /// Bytes of the longest line that can be meant: a file name, four numbers,
-/// and what is between them, with room to spare. Longer ones are skipped.
+/// and what is between them, with room to spare. Longer ones are skipped
+/// (ledger 315).
 const LONGEST_LINE: usize = 512;
 
 /// The first line.

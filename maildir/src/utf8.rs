@@ -70,7 +70,8 @@ impl Headers {
         Headers::default()
     }
 
-    /// Whether an 8-bit byte was found in a header of what was read.
+    /// Whether an 8-bit byte was found in a header of what was read, the last
+    /// line included if it has no LF (ledger 319).
     #[must_use]
     pub fn are_utf8(&self) -> bool {
         self.place == Place::Decided(true)
@@ -100,11 +101,13 @@ impl Headers {
     fn end_of_line(&mut self) {
         let mut whole = std::mem::take(&mut self.line);
         let line = whole.strip_suffix(b"\r").unwrap_or(&whole);
-        match self.place {
+        let place = self.place;
+        match place {
+            // A part ends at a delimiter, be it in its header.
+            Place::Header | Place::Body if self.is_delimiter(line) => {}
             Place::Header if line.is_empty() => self.end_of_header(),
             Place::Header => self.header.line(line),
-            Place::Body => self.body_line(line),
-            Place::Decided(_) => {}
+            Place::Body | Place::Decided(_) => {}
         }
         whole.clear();
         self.line = whole;
@@ -127,25 +130,25 @@ impl Headers {
         };
     }
 
-    /// Sees whether the line is a delimiter: `--`, a boundary, and whatever
-    /// follows (RFC 2046 section 5.1.1). If it begins with several boundaries
-    /// the longest one is meant.
-    fn body_line(&mut self, line: &[u8]) {
-        let Some(line) = line.strip_prefix(b"--") else { return };
+    /// Sees whether the line is a delimiter, and goes where it leads: `--`, a
+    /// boundary in the same case (ledger 318), and whatever follows (RFC 2046
+    /// section 5.1.1). If it begins with several boundaries the longest one is
+    /// meant.
+    fn is_delimiter(&mut self, line: &[u8]) -> bool {
+        let Some(line) = line.strip_prefix(b"--") else { return false };
         let fitting = self.multiparts.iter().enumerate().filter(|(_, open)| line.starts_with(&open.boundary));
         let Some((level, open)) = fitting.max_by_key(|(level, open)| (open.boundary.len(), *level)) else {
-            return;
+            return false;
         };
         if line[open.boundary.len()..].starts_with(b"--") {
             self.multiparts.truncate(level);
-            if self.multiparts.is_empty() {
-                self.place = Place::Decided(false);
-            }
+            self.place = if self.multiparts.is_empty() { Place::Decided(false) } else { Place::Body };
         } else {
             self.multiparts.truncate(level + 1);
             self.header = Header { is_part: true, ..Header::default() };
             self.place = Place::Header;
         }
+        true
     }
 }
 
@@ -218,6 +221,7 @@ mod tests {
         assert!(in_multipart(b"--b \nX: \xE9\n"));
         assert!(in_multipart(b"--bb\nX: \xE9\n"));
         assert!(in_multipart(b"--b\nX: y\n\n\xE9\n--b\nY: \xE9\n"));
+        assert!(!in_multipart(b"--b\nX: y\n--b--\nX: \xE9\n"));
         assert!(!in_multipart(b"x--b\nX: \xE9\n"));
         assert!(!in_multipart(b"--b\nX: y\n\n\xE9\n--b--\nX: \xE9\n"));
         assert!(!in_multipart(b"--b--x\nX: \xE9\n"));

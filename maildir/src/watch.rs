@@ -2,7 +2,7 @@
 //!
 //! readdir gives no snapshot: a file that is renamed meanwhile may be shown
 //! twice or not at all. What was not seen may be taken for gone only if nothing
-//! can have been renamed.
+//! can have been renamed (ledger 311).
 
 use std::io;
 use std::os::fd::AsFd;
