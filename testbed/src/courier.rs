@@ -100,3 +100,14 @@ impl Authdaemond {
         Ok(())
     }
 }
+
+/// Says what a run leaves out. Where nothing may be left out (`CI=true`) that
+/// is a failure.
+///
+/// # Errors
+/// Nothing may be left out here.
+pub fn leave_out(reason: &str) -> Outcome {
+    println!("left out: {reason}");
+    let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    if strict { Err(format!("left out although CI=true: {reason}").into()) } else { Ok(()) }
+}

@@ -207,8 +207,12 @@ fn install(record: &str, directory: &Path, makeuserdb: &Path) -> Outcome {
     Ok(())
 }
 
-/// Makes a directory that every user may pass, whatever the umask.
-fn make_public(directory: &Path) -> Outcome {
+/// Makes a directory that every user may pass, whatever the umask: accounts
+/// have other rights than we and must get to their homes.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_public(directory: &Path) -> Outcome {
     fs::create_dir_all(directory)?;
     fs::set_permissions(directory, Permissions::from_mode(0o755))?;
     Ok(())

@@ -33,6 +33,20 @@ pub trait Wire {
     fn receive(&mut self) -> io::Result<Vec<u8>>;
 }
 
+impl<W: Wire + ?Sized> Wire for Box<W> {
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        (**self).send(octets)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        (**self).finish()
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        (**self).receive()
+    }
+}
+
 impl Wire for TcpStream {
     fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         self.set_write_timeout(Some(PATIENCE))?;

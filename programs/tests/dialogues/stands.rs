@@ -1,7 +1,5 @@
 //! Stands for as many dialogues as run at once.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,17 +7,10 @@ use testbed::Outcome;
 use testbed::dialogue::{Dialogue, Side};
 use testbed::maildrop::lay_out;
 use testbed::play::{Door, Stage, play};
-use testbed::stand::{Cast, Programs, Stand};
+use testbed::stand::{Cast, Stand, make_public};
 use testbed::wire::Wire;
 
-/// Our programs, as cargo has built them.
-const PROGRAMS: [&str; 5] = [
-    env!("CARGO_BIN_EXE_couriertcpd"),
-    env!("CARGO_BIN_EXE_courierpop3login"),
-    env!("CARGO_BIN_EXE_authuserdb"),
-    env!("CARGO_BIN_EXE_courierpop3d"),
-    env!("CARGO_BIN_EXE_makeuserdb"),
-];
+use crate::built;
 
 /// The stands that are free.
 pub(crate) struct Stands(Mutex<Vec<Stand>>);
@@ -27,9 +18,8 @@ pub(crate) struct Stands(Mutex<Vec<Stand>>);
 impl Stands {
     /// `count` stands below `directory`, with or without an `authdaemond`.
     pub(crate) fn start(directory: &Path, count: usize, authdaemond: bool) -> Outcome<Stands> {
-        // Accounts have other rights than we and must get to their homes.
-        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-        let programs = Programs::copy(&PROGRAMS, &directory.join("programs"))?;
+        make_public(directory)?;
+        let programs = built::programs(&directory.join("programs"))?;
         let stand = |number: usize| Stand::new(&directory.join(number.to_string()), &programs, authdaemond);
         Ok(Stands(Mutex::new((0..count).map(stand).collect::<Outcome<_>>()?)))
     }
@@ -69,9 +59,5 @@ impl Stands {
 fn perform(stand: &Stand, dialogue: &Dialogue, side: Side, door: Door, wire: &mut dyn Wire) -> Outcome {
     let (maildir, log) = (stand.account().maildir(), stand.log());
     let stage = Stage { side, door, maildir: Some((&maildir, stand.account().owner)), log: Some(&log) };
-    // What the programs have logged tells more than what the client has seen.
-    play(dialogue, wire, &stage).map_err(|fault| {
-        let log = fs::read_to_string(&log).unwrap_or_default();
-        format!("{fault}\nThe log:\n{log}").into()
-    })
+    play(dialogue, wire, &stage)
 }
