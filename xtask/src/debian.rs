@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 
 /// What the tests compare us with, use as clients, look through, and (g++, for
 /// libFuzzer) build with.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "courier-pop",
     "courier-authdaemon",
     "courier-authlib-userdb",
@@ -22,6 +22,7 @@ const PACKAGES: [&str; 12] = [
     "fetchmail",
     "g++",
     "getmail6",
+    "perl",
     "python3",
     "strace",
     "util-linux",

@@ -1,0 +1,18 @@
+# Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete.
+
+use strict;
+use warnings;
+use Net::POP3;
+
+my ($host, $port, $directory, $wish) = @ARGV;
+my $server = Net::POP3->new("$host:$port") or die "cannot connect: $@";
+defined $server->login("alice", "secret") or die "cannot log in";
+my $messages = $server->list;
+for my $number (sort { $a <=> $b } keys %$messages) {
+    my $lines = $server->get($number) or die "cannot fetch $number";
+    open(my $file, ">:raw", "$directory/$number") or die "$directory/$number: $!";
+    print $file @$lines;
+    close($file) or die "$directory/$number: $!";
+    $server->delete($number) if $wish eq "delete";
+}
+$server->quit;
