@@ -51,6 +51,11 @@ pub(crate) struct Listing {
     pub(crate) drafts: Vec<Draft>,
     /// Whether the list has entries for files that were not seen.
     pub(crate) has_missing: bool,
+    /// Whether those entries have to stay in the list, since the files may be
+    /// there all the same.
+    pub(crate) keeps_missing: bool,
+    /// Whether the octets in the list are exact (ledger 304).
+    is_exact: bool,
     /// Whether the list should be written although no unique-id is new.
     pub(crate) is_untidy: bool,
     next: u64,
@@ -78,6 +83,8 @@ impl Listing {
             names,
             drafts,
             has_missing: false,
+            keeps_missing: false,
+            is_exact: false,
             is_untidy: false,
             next: 1,
             validity: now,
@@ -96,6 +103,11 @@ impl Listing {
             Reading { listing: Listing::empty(names, now), header: None, marked: false, lines: 0, guess: 0 };
         size_list::for_each_line(list, |line| reading.line(line))?;
         Ok(reading.finish())
+    }
+
+    /// Whether the list has entries that it need not have.
+    pub(crate) fn can_shrink(&self) -> bool {
+        self.has_missing && !self.keeps_missing
     }
 
     /// The messages that have no unique-id yet.
@@ -142,6 +154,27 @@ impl Listing {
             }
         }
         Ok(())
+    }
+
+    /// Writes the entries of the `old` list for files that were not seen, behind
+    /// what [`Listing::write`] has written.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub(crate) fn write_missing(&self, old: &mut impl BufRead, out: &mut impl io::Write) -> io::Result<()> {
+        let mut written = Ok(());
+        size_list::for_each_line(old, |line| {
+            let Some(line) = Line::parse(line).filter(|line| self.has_no_file(line.name)) else { return };
+            let octets = line.octets.filter(|_| self.is_exact);
+            if written.is_ok() {
+                written = size_list::write_line(out, &Line { octets, ..line });
+            }
+        })?;
+        written
+    }
+
+    fn has_no_file(&self, listed: &[u8]) -> bool {
+        self.names.find(listed).is_none() && self.names.with_unique(name::unique(listed)).next().is_none()
     }
 
     /// The unique-id of the message at `index` as it would be shown.
@@ -272,6 +305,7 @@ impl Reading {
 
     fn finish(self) -> Listing {
         let Reading { mut listing, header, marked, .. } = self;
+        listing.is_exact = marked;
         listing.is_untidy |= !marked || !header.is_some_and(|header| header.is_current());
         if !marked {
             // Courier counted otherwise (ledger 304).
@@ -480,6 +514,33 @@ mod tests {
             Just(format!("/3 {GREATEST} 17").into_bytes()),
             proptest::collection::vec(any::<u8>(), 0..20),
         ]
+    }
+
+    const OLD: &[u8] = b"/3 9 111\n#postrider:exact-octets\n1.a:2, 10 1:111:0\n2.b:2, 20 2:111:1\n";
+
+    fn written(old: &[u8], seen: &[&[u8]]) -> String {
+        let mut listing = Listing::read(Names::new(seen.iter().copied()), &mut &old[..], 222).unwrap();
+        listing.keeps_missing = true;
+        assert!(listing.has_missing && !listing.can_shrink());
+        let mut out = Vec::new();
+        listing.write(&mut out).unwrap();
+        listing.write_missing(&mut &old[..], &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_entry_whose_file_was_not_seen_can_be_kept() {
+        let list = written(OLD, &[b"1.a:2,S"]);
+        assert_eq!(list, "/3 9 111\n#postrider:exact-octets\n1.a:2,S 10 1:111:0\n2.b:2, 20 2:111:1\n");
+        let later = Names::new([b"1.a:2,S".as_slice(), b"2.b:2,S"]);
+        let listing = Listing::read(later, &mut list.as_bytes(), 222).unwrap();
+        assert_eq!((listing.unassigned(), listing.has_missing), (0, false));
+    }
+
+    #[test]
+    fn what_courier_has_counted_is_not_passed_off_as_exact() {
+        let couriers = b"/3 9 111\n1.a:2, 10 1:111:0\n2.b:2, 20 2:111:1\n";
+        assert!(written(couriers, &[b"1.a:2,"]).ends_with("2.b:2, -1 2:111:1\n"));
     }
 
     proptest! {

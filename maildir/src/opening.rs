@@ -17,13 +17,17 @@ use crate::directories::Directories;
 use crate::listing::Listing;
 use crate::lock::Lock;
 use crate::notice::{Error, Notice};
-use crate::scan::{self, Scan};
+use crate::scan::{self, Names, Scan};
 use crate::size::Reader;
 use crate::size_list;
 use crate::temporary;
 use crate::unique_id::Id;
+use crate::watch::READINGS;
 
 const NAME: &[u8] = b"courierpop3dsizelist";
+
+/// Bytes of the list that are read at once.
+const LIST_BUFFER: usize = 64 * 1024;
 
 /// Bytes of the largest list that is read: some ten million messages.
 const LARGEST: i64 = 1 << 30;
@@ -83,19 +87,20 @@ impl Reading {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::SizeList(error)),
         };
-        let Scan { names, complete } = scan::scan(&directories.cur).map_err(Error::NoCur)?;
-        let mut listing = match &mut list {
-            Some((file, _)) => Listing::read(names, &mut BufReader::with_capacity(64 * 1024, file), now),
-            None => Ok(Listing::unknown(names, now)),
+        let mut scan = scan::scan(&directories.cur).map_err(Error::NoCur)?;
+        let mut complete = scan.complete;
+        let mut listing = read_list(list.as_mut(), scan.names, now)?;
+        for _ in 1..READINGS {
+            if complete || !listing.has_missing {
+                break;
+            }
+            scan = Scan { names: listing.names, complete };
+            scan = scan.again(&directories.cur).map_err(Error::NoCur)?;
+            complete = scan.complete;
+            listing = read_list(list.as_mut(), scan.names, now)?;
         }
-        .map_err(Error::SizeList)?;
-        if let (Some((file, _)), true) = (&mut list, listing.has_missing && !complete) {
-            let scan =
-                Scan { names: listing.names, complete }.confirm(&directories.cur).map_err(Error::NoCur)?;
-            file.rewind().map_err(Error::SizeList)?;
-            let mut lines = BufReader::with_capacity(64 * 1024, file);
-            listing = Listing::read(scan.names, &mut lines, now).map_err(Error::SizeList)?;
-        }
+        // What was not seen may have been renamed all the time (ledger 311).
+        listing.keeps_missing = listing.has_missing && !complete;
         identify_unlistable(directories, &mut listing);
         Ok(Reading { list, listing })
     }
@@ -152,18 +157,27 @@ impl Reading {
         let listing = &self.listing;
         let has_list = self.list.is_some();
         listing.names.is_empty()
-            || (listing.unassigned() == 0 && !(has_list && (listing.has_missing || listing.is_untidy)))
+            || (listing.unassigned() == 0 && !(has_list && (listing.can_shrink() || listing.is_untidy)))
     }
 
     fn save(&mut self, directories: &Directories) -> io::Result<()> {
         self.listing.assign()?;
-        let listing = &self.listing;
+        let Reading { list, listing } = self;
         temporary::replace(
             directories.open_tmp()?,
             &directories.root,
             NAME,
             "pop3",
-            |out| listing.write(out),
+            |out| {
+                listing.write(out)?;
+                match list {
+                    Some((old, _)) if listing.keeps_missing => {
+                        old.rewind()?;
+                        listing.write_missing(&mut BufReader::with_capacity(LIST_BUFFER, old), out)
+                    }
+                    _ => Ok(()),
+                }
+            },
             || Ok(()),
         )
     }
@@ -186,6 +200,14 @@ impl Reading {
             }
         }
     }
+}
+
+/// Brings `names` together with the list, if there is one.
+fn read_list(list: Option<&mut (File, Stat)>, names: Names, now: u64) -> Result<Listing, Error> {
+    let Some((file, _)) = list else { return Ok(Listing::unknown(names, now)) };
+    file.rewind()
+        .and_then(|()| Listing::read(names, &mut BufReader::with_capacity(LIST_BUFFER, file), now))
+        .map_err(Error::SizeList)
 }
 
 /// Gives messages that no list can hold, and that could not be given their

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::beneath;
 use crate::name;
@@ -122,7 +122,10 @@ pub(crate) struct Scan {
 /// Reads `cur/` once.
 pub(crate) fn scan(cur: impl AsFd) -> io::Result<Scan> {
     let cur = cur.as_fd();
-    let watch = Watch::begin(cur)?;
+    read(cur, Watch::begin(cur)?)
+}
+
+fn read(cur: BorrowedFd<'_>, watch: Watch) -> io::Result<Scan> {
     let mut names = Names::default();
     beneath::list_messages(cur, |name| names.push(name))?;
     names.sort();
@@ -133,18 +136,16 @@ pub(crate) fn scan(cur: impl AsFd) -> io::Result<Scan> {
 
 impl Scan {
     /// Reads `cur/` once more and takes what either reading saw and is still
-    /// there, for when something seems to be missing from a directory that
-    /// was changing: two renames would both have to hit the reading.
-    pub(crate) fn confirm(self, cur: impl AsFd) -> io::Result<Scan> {
+    /// there, for when something seems to be missing from a directory that was
+    /// changing.
+    pub(crate) fn again(self, cur: impl AsFd) -> io::Result<Scan> {
         let cur = cur.as_fd();
-        let second = scan(cur)?;
-        let only_first = self
-            .names
-            .iter()
-            .filter(|name| second.names.find(name).is_none() && beneath::stat(cur, name).is_ok());
-        let mut names = Names::new(second.names.iter().chain(only_first));
+        let Scan { names: second, complete } = read(cur, Watch::begin_again(cur)?)?;
+        let only_first =
+            self.names.iter().filter(|name| second.find(name).is_none() && beneath::stat(cur, name).is_ok());
+        let mut names = Names::new(second.iter().chain(only_first));
         settle_shared(cur, &mut names);
-        Ok(Scan { names, complete: true })
+        Ok(Scan { names, complete })
     }
 }
 
@@ -227,7 +228,9 @@ mod tests {
         let held = File::open(directory.path()).unwrap();
         fs::write(directory.path().join("1.a:2,"), "").unwrap();
         let first = Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), complete: false };
-        assert_eq!(seen(&first.confirm(&held).unwrap()), [b"1.a:2,".as_slice()]);
+        let second = first.again(&held).unwrap();
+        assert_eq!(seen(&second), [b"1.a:2,".as_slice()]);
+        assert!(second.complete);
     }
 
     fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use crate::beneath;
 use crate::maildrop::{Maildrop, Place};
 use crate::name;
-use crate::watch::Watch;
+use crate::watch::{READINGS, Watch};
 
 /// Where a message is that is not where it was.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub(crate) enum Whereabouts {
     InCur(Vec<u8>),
     /// Back in `new/` under this name, as some programs do to mark it unread.
     InNew(Vec<u8>),
-    /// Several files may be it, or it may be several messages'.
+    /// Several files may be it, or it may be several messages', or it was renamed
+    /// whenever somebody looked.
     Unclear,
     /// Nowhere.
     Gone,
@@ -44,23 +45,24 @@ pub(crate) fn look_for(maildrop: &Maildrop, missing: &[Place]) -> io::Result<Vec
         }
     }
     let directories = &maildrop.directories;
-    let mut in_cur = files_of(&directories.cur, &sharers)?;
+    let (mut in_cur, cur_complete) = files_of(&directories.cur, &sharers)?;
     for name in taken {
         if let Some(names) = in_cur.get_mut(name::unique(name)) {
             names.retain(|other| other != name);
         }
     }
-    let mut in_new = match &directories.new {
+    let (mut in_new, new_complete) = match &directories.new {
         Some(new) => files_of(new, &sharers)?,
-        None => Found::new(),
+        None => (Found::new(), true),
     };
+    let nowhere = if cur_complete && new_complete { || Whereabouts::Gone } else { || Whereabouts::Unclear };
     let whereabouts = missing.iter().map(|place| {
         let unique = name::unique(maildrop.name(*place));
         let shared = sharers.get(unique).is_some_and(|sharers| *sharers > 1);
         let mut cur = in_cur.remove(unique).unwrap_or_default();
         let mut new = in_new.remove(unique).unwrap_or_default();
         match (cur.pop(), new.pop()) {
-            (None, None) => Whereabouts::Gone,
+            (None, None) => nowhere(),
             _ if shared || !cur.is_empty() || !new.is_empty() => Whereabouts::Unclear,
             (Some(name), None) => Whereabouts::InCur(name),
             (None, Some(name)) => Whereabouts::InNew(name),
@@ -70,13 +72,15 @@ pub(crate) fn look_for(maildrop: &Maildrop, missing: &[Place]) -> io::Result<Vec
     Ok(whereabouts.collect())
 }
 
-/// The files in `directory` with one of the unique names `wanted`.
-fn files_of<'a>(directory: impl AsFd, wanted: &HashMap<&'a [u8], usize>) -> io::Result<Found<'a>> {
+/// The files in `directory` with one of the unique names `wanted`, and whether
+/// there are no others.
+fn files_of<'a>(directory: impl AsFd, wanted: &HashMap<&'a [u8], usize>) -> io::Result<(Found<'a>, bool)> {
     let directory = directory.as_fd();
     let mut found = Found::new();
-    // What a first reading missed while things moved, a second one will see.
-    for _ in 0..2 {
-        let watch = Watch::begin(directory)?;
+    let mut complete = false;
+    // What one reading missed while things moved, another one will see.
+    for reading in 0..READINGS {
+        let watch = if reading == 0 { Watch::begin(directory) } else { Watch::begin_again(directory) }?;
         beneath::list_messages(directory, |name| {
             if let Some((unique, _)) = wanted.get_key_value(name::unique(name)) {
                 let names = found.entry(*unique).or_default();
@@ -85,13 +89,14 @@ fn files_of<'a>(directory: impl AsFd, wanted: &HashMap<&'a [u8], usize>) -> io::
                 }
             }
         })?;
-        if watch.was_quiet(directory)? {
+        complete = watch.was_quiet(directory)?;
+        if complete {
             break;
         }
     }
     // A rename may have been seen before and after.
-    for names in found.values_mut().filter(|names| names.len() > 1) {
+    for names in found.values_mut() {
         names.retain(|name| beneath::stat(directory, name).is_ok());
     }
-    Ok(found)
+    Ok((found, complete))
 }
