@@ -47,6 +47,8 @@ pub enum Change {
     Rename(String, String),
     /// Delivers or overwrites a file.
     Write(String, Vec<u8>),
+    /// Changes permission bits.
+    Mode(String, u32),
 }
 
 /// What should be left on disk after a session.
@@ -139,6 +141,9 @@ impl Change {
         match self {
             Change::Remove(path) => fs::remove_file(maildir.join(path))?,
             Change::Rename(from, to) => fs::rename(maildir.join(from), maildir.join(to))?,
+            Change::Mode(path, mode) => {
+                fs::set_permissions(maildir.join(path), Permissions::from_mode(*mode))?;
+            }
             Change::Write(path, octets) => {
                 fs::write(maildir.join(path), octets)?;
                 lchown(maildir.join(path), Some(owner.0), Some(owner.1))?;

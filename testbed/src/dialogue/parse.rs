@@ -261,18 +261,22 @@ fn named_maildrop(name: &str) -> Outcome<Vec<Entry>> {
 }
 
 fn change(value: &str) -> Outcome<Change> {
-    let (verb, rest) = value.split_once(' ').ok_or("meanwhile: remove, rename or file …")?;
+    let (verb, rest) = value.split_once(' ').ok_or("meanwhile: remove, rename, mode or file …")?;
     Ok(match verb {
         "remove" => Change::Remove(rest.to_owned()),
         "rename" => {
             let (from, to) = rest.split_once(' ').ok_or("meanwhile: rename FROM TO")?;
             Change::Rename(from.to_owned(), to.to_owned())
         }
+        "mode" => match entry("mode", rest)? {
+            Entry { path, kind: Kind::Mode(mode) } => Change::Mode(path, mode),
+            _ => return Err("meanwhile: mode PATH OCTAL".into()),
+        },
         "file" => match file(rest)? {
             (path, Kind::File(octets)) => Change::Write(path.to_owned(), octets),
             _ => return Err("meanwhile: file PATH = TEXT".into()),
         },
-        _ => return Err("meanwhile: remove, rename or file …".into()),
+        _ => return Err("meanwhile: remove, rename, mode or file …".into()),
     })
 }
 
