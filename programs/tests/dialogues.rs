@@ -56,8 +56,9 @@ fn within(dialogue: Dialogue, ledger: &BTreeSet<u16>) -> Outcome<Dialogue> {
     }
 }
 
-/// What of Courier can be run here.
+/// What can be run here.
 struct Machine {
+    root: bool,
     courier: bool,
     authdaemond: bool,
     left_out: Option<String>,
@@ -67,7 +68,8 @@ impl Machine {
     fn look() -> Machine {
         let missing = courier::missing();
         let left_out = courier::missing_authdaemond();
-        Machine { courier: missing.is_none(), authdaemond: left_out.is_none(), left_out }
+        let root = nix::unistd::geteuid().is_root();
+        Machine { root, courier: missing.is_none(), authdaemond: left_out.is_none(), left_out }
     }
 }
 
@@ -93,15 +95,19 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
                 stands.tcp(&dialogue, Side::Ours, Cast::OURS)
             }));
         }
+        if machine.root {
+            const ORDINARY: Cast = Cast { ordinary: true, ..Cast::OURS };
+            ways.push(("tcp-ordinary-user", |stands, dialogue| stands.tcp(dialogue, Side::Ours, ORDINARY)));
+        }
     }
-    if dialogue.suits(Driver::Courier) {
-        if pipe && machine.courier {
+    if dialogue.suits(Driver::Courier) && machine.courier {
+        if pipe {
             ways.push(("courier-pipe", |stands, dialogue| stands.pipe(dialogue, Side::Courier)));
         }
         if machine.authdaemond {
             ways.push(("courier-tcp", |stands, dialogue| stands.tcp(dialogue, Side::Courier, Cast::COURIER)));
-            ways.extend(joints(dialogue));
         }
+        ways.extend(joints(dialogue, machine));
     }
     ways
 }
@@ -109,36 +115,33 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
 /// Chains in which one program is not of the house. Before login the answers
 /// are those of the login program, after it those of the mail program, so a
 /// chain with two houses' programs plays only what begins after login.
-fn joints(dialogue: &Dialogue) -> Vec<(&'static str, Play)> {
-    use Login::{Chain, Courier, Socket};
-    let mut ways: Vec<(&str, Play)> = Vec::new();
-    if dialogue.suits(Driver::Tcp) {
-        ways.push(("their-couriertcpd", |s, d| {
-            s.tcp(d, Side::Ours, Cast { couriertcpd: Side::Courier, ..Cast::OURS })
-        }));
-        ways.push(("our-login-their-authdaemond", |s, d| {
-            s.tcp(d, Side::Ours, Cast { login: Socket, ..Cast::OURS })
-        }));
-    }
-    ways.push(("our-couriertcpd", |s, d| {
-        s.tcp(d, Side::Courier, Cast { couriertcpd: Side::Ours, ..Cast::COURIER })
-    }));
-    if dialogue.state == State::Transaction {
-        ways.push(("our-chain-their-courierpop3d", |s, d| {
-            s.tcp(d, Side::Courier, Cast { login: Chain, ..Cast::COURIER })
-        }));
-        ways.push(("our-login-their-courierpop3d", |s, d| {
-            s.tcp(d, Side::Courier, Cast { login: Socket, ..Cast::COURIER })
-        }));
-        ways.push(("their-login-our-courierpop3d", |s, d| {
-            s.tcp(
-                d,
-                Side::Ours,
-                Cast { couriertcpd: Side::Courier, login: Courier, courierpop3d: Side::Ours },
-            )
-        }));
-    }
-    ways
+fn joints(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
+    const OURS: Cast = Cast::OURS;
+    const THEIRS: Cast = Cast::COURIER;
+    let whole = dialogue.suits(Driver::Tcp);
+    let logged_in = dialogue.state == State::Transaction;
+    let daemon = machine.authdaemond;
+    let ways: [(bool, &str, Play); 6] = [
+        (whole, "their-couriertcpd", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Ours, Cast { couriertcpd: Side::Courier, ..OURS })
+        }),
+        (whole && daemon, "our-login-their-authdaemond", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Ours, Cast { login: Login::Socket, ..OURS })
+        }),
+        (daemon, "our-couriertcpd", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Courier, Cast { couriertcpd: Side::Ours, ..THEIRS })
+        }),
+        (logged_in, "our-chain-their-courierpop3d", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Courier, Cast { courierpop3d: Side::Courier, ..OURS })
+        }),
+        (logged_in && daemon, "our-login-their-courierpop3d", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Courier, Cast { login: Login::Socket, ..THEIRS })
+        }),
+        (whole && logged_in && daemon, "their-login-our-courierpop3d", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Ours, Cast { courierpop3d: Side::Ours, ..THEIRS })
+        }),
+    ];
+    ways.into_iter().filter_map(|(open, name, play)| open.then_some((name, play))).collect()
 }
 
 fn trials_of(dialogue: &Arc<Dialogue>, stands: &Arc<Stands>, machine: &Machine) -> Vec<Trial> {

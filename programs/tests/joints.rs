@@ -30,8 +30,8 @@ const SESSIONS: [Cast; 9] = [
     Cast::COURIER,
     Cast::OURS,
     Cast { couriertcpd: Side::Ours, ..Cast::COURIER },
-    Cast { couriertcpd: Side::Ours, login: Login::Socket, courierpop3d: Side::Courier },
-    Cast { couriertcpd: Side::Courier, login: Login::Courier, courierpop3d: Side::Ours },
+    Cast { couriertcpd: Side::Ours, login: Login::Socket, ..Cast::COURIER },
+    Cast { courierpop3d: Side::Ours, ..Cast::COURIER },
     Cast::OURS,
     Cast::COURIER,
 ];

@@ -16,8 +16,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use testbed::chain::Chain;
-use testbed::dialogue::Side;
-use testbed::stand::{Cast, Login, Programs, Stand};
+use testbed::stand::{Cast, Programs, Stand};
 
 const COURIERTLS: &str = "/usr/bin/couriertls";
 const PYTHON: &str = "/usr/bin/python3";
@@ -111,8 +110,7 @@ impl Tls {
             ("TLS_VERIFYPEER".to_owned(), "NONE".to_owned()),
         ];
         environment.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        let cast = Cast { couriertcpd: Side::Ours, login: Login::Chain, courierpop3d: Side::Ours };
-        self.stand.chain(cast, &environment, &[]).unwrap()
+        self.stand.chain(Cast::OURS, &environment, &[]).unwrap()
     }
 }
 

@@ -65,7 +65,6 @@ impl Chain {
     /// It cannot be started.
     pub fn start(mut couriertcpd: Command, words: &[OsString], log: &Path) -> Outcome<Chain> {
         let address = own_address();
-        fs::write(log, "")?;
         let mut stderr = OsString::from("-stderr=");
         stderr.push(log);
         couriertcpd

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::chain::{Account, Chain};
 use crate::courier::{self, Authdaemond};
 use crate::dialogue::Side;
+use crate::maildrop::names;
 use crate::process::{self, daemon};
 use crate::wire::Pipes;
 
@@ -28,6 +29,8 @@ pub struct Cast {
     pub login: Login,
     /// The mail program.
     pub courierpop3d: Side,
+    /// Whether all of it runs as the account's own user, without any rights.
+    pub ordinary: bool,
 }
 
 /// How credentials are checked.
@@ -43,11 +46,16 @@ pub enum Login {
 
 impl Cast {
     /// postrider alone.
-    pub const OURS: Cast = Cast { couriertcpd: Side::Ours, login: Login::Chain, courierpop3d: Side::Ours };
+    pub const OURS: Cast =
+        Cast { couriertcpd: Side::Ours, login: Login::Chain, courierpop3d: Side::Ours, ordinary: false };
 
     /// Courier alone.
-    pub const COURIER: Cast =
-        Cast { couriertcpd: Side::Courier, login: Login::Courier, courierpop3d: Side::Courier };
+    pub const COURIER: Cast = Cast {
+        couriertcpd: Side::Courier,
+        login: Login::Courier,
+        courierpop3d: Side::Courier,
+        ordinary: false,
+    };
 }
 
 /// The directory in which our programs are, where every user can get at them.
@@ -175,6 +183,13 @@ impl Stand {
         let words: Vec<OsString> = words.into_iter().flatten().map(OsString::from).collect();
         command.env_clear().env("PATH", PATH).env("POSTRIDER_SYSCONFDIR", self.directory.join("postrider"));
         command.envs(environment.iter().cloned());
+        fs::write(self.log(), "")?;
+        if cast.ordinary {
+            let (uid, gid) = self.account.owner;
+            give(&self.directory.join("postrider"), (uid, gid))?;
+            chown(self.log(), Some(uid), Some(gid))?;
+            command.uid(uid).gid(gid);
+        }
         Chain::start(command, &words, &self.log())
     }
 
@@ -203,6 +218,15 @@ fn install(record: &str, directory: &Path, makeuserdb: &Path) -> Outcome {
     let made = Command::new(makeuserdb).arg("-f").arg(&userdb).output()?;
     if !made.status.success() {
         return Err(format!("makeuserdb: {}", String::from_utf8_lossy(&made.stderr)).into());
+    }
+    Ok(())
+}
+
+/// Gives a directory and the files in it to `owner`.
+fn give(directory: &Path, (uid, gid): (u32, u32)) -> Outcome {
+    chown(directory, Some(uid), Some(gid))?;
+    for name in names(directory)? {
+        chown(directory.join(name), Some(uid), Some(gid))?;
     }
     Ok(())
 }
