@@ -14,6 +14,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Stdio;
 
 use system::kill_at::{self, Ending};
 
@@ -92,8 +93,9 @@ fn kill_everywhere(scenario: &Scenario) {
     for nth in 1..MOST_CALLS {
         let home = lay_out(scenario);
         let before = known_before(scenario);
-        let run =
-            kill_at::run_until(home.courierpop3d(), scenario.script.as_bytes(), nth, kill_at::every).unwrap();
+        let mut courierpop3d = home.courierpop3d();
+        courierpop3d.stderr(Stdio::null());
+        let run = kill_at::run_until(courierpop3d, scenario.script.as_bytes(), nth, kill_at::every).unwrap();
         let context = format!("call {nth}, {:?}", run.ending);
         let heard = unique_ids_heard(&run.stdout);
         let left = texts(&home).len();
