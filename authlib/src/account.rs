@@ -7,10 +7,10 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::Options;
+use crate::{Options, Secret};
 
 /// An account, as the module that accepted its owner describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Account {
     /// The account's address, for AUTHENTICATED and for the log.
     pub address: Vec<u8>,
@@ -25,8 +25,32 @@ pub struct Account {
     pub quota: Option<Vec<u8>>,
     /// The full name.
     pub full_name: Option<Vec<u8>>,
+    /// The password as the back-end keeps it, hashed; not every module tells.
+    /// (PASSWD)
+    pub stored_password: Option<Secret>,
+    /// The password in clear, where it was just verified or is kept so.
+    /// (PASSWD2)
+    pub clear_password: Option<Secret>,
     /// The account options.
     pub options: Options,
+}
+
+impl Account {
+    /// An account with nothing but what each one has.
+    #[must_use]
+    pub fn new(address: Vec<u8>, ids: Ids, home: PathBuf) -> Self {
+        Account {
+            address,
+            ids,
+            home,
+            maildir: None,
+            quota: None,
+            full_name: None,
+            stored_password: None,
+            clear_password: None,
+            options: Options::default(),
+        }
+    }
 }
 
 /// The ids of an account. Neither is ever 0: nobody's mail is read as root,
@@ -70,6 +94,12 @@ impl Ids {
         Ok(self)
     }
 
+    /// The system user, if the back-end gave one by name.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// The user id, not 0.
     #[must_use]
     pub fn uid(&self) -> u32 {
@@ -103,7 +133,7 @@ impl Ids {
 /// # Errors
 /// If it holds a NUL or a line end, which neither an environment nor a
 /// protocol of lines can carry.
-pub(crate) fn text(field: &str, value: &[u8]) -> Result<Vec<u8>, Unavailable> {
+pub fn text(field: &str, value: &[u8]) -> Result<Vec<u8>, Unavailable> {
     if value.iter().any(|octet| matches!(octet, 0 | b'\n')) {
         return Err(Unavailable::new(format!("the account's {field} holds a NUL or a line end")));
     }
@@ -114,7 +144,7 @@ pub(crate) fn text(field: &str, value: &[u8]) -> Result<Vec<u8>, Unavailable> {
 ///
 /// # Errors
 /// As [`text`].
-pub(crate) fn path(field: &str, value: &[u8]) -> Result<Option<PathBuf>, Unavailable> {
+pub fn path(field: &str, value: &[u8]) -> Result<Option<PathBuf>, Unavailable> {
     let value = text(field, value)?;
     Ok(if value.is_empty() { None } else { Some(PathBuf::from(OsString::from_vec(value))) })
 }
@@ -124,7 +154,7 @@ pub(crate) fn path(field: &str, value: &[u8]) -> Result<Option<PathBuf>, Unavail
 ///
 /// # Errors
 /// If it is anything else, or too large.
-pub(crate) fn id(field: &str, value: &[u8]) -> Result<u32, Unavailable> {
+pub fn id(field: &str, value: &[u8]) -> Result<u32, Unavailable> {
     let digits =
         std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()));
     digits

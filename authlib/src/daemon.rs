@@ -4,22 +4,20 @@
 //! answer that is not exactly one, is *unavailable*; only the word FAIL
 //! rejects.
 
-mod answer;
-
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use zeroize::Zeroizing;
 
-use crate::printable::{has_control, reason};
+use crate::module::{Changed, Client, Entry, Module, PasswordChange};
+use crate::printable::reason;
+use crate::protocol::answer::{self, ListLine};
+use crate::protocol::request;
 use crate::{Record, Unavailable, Verdict};
-
-/// Most octets of an answer.
-const ANSWER_LIMIT: usize = 8191;
 
 /// How long to wait for an authdaemond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the request. (`TIMEOUT_WRITE`)
     pub write: Duration,
-    /// For the whole answer. (`TIMEOUT_READ`)
+    /// For the whole answer; in a list, for the next line. (`TIMEOUT_READ`)
     pub read: Duration,
 }
 
@@ -40,46 +38,125 @@ impl Default for Timeouts {
     }
 }
 
+/// The authdaemond that listens on a socket, as a module like any other.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    socket: PathBuf,
+    timeouts: Timeouts,
+}
+
+impl Daemon {
+    /// The one on `socket`.
+    #[must_use]
+    pub fn on(socket: PathBuf, timeouts: Timeouts) -> Self {
+        Daemon { socket, timeouts }
+    }
+
+    /// Its answer to `request`, whole or cut short.
+    fn ask(&self, request: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
+        let mut stream = self.send(request)?;
+        read_answer(&mut stream, self.timeouts.read).map_err(|error| failed(&error))
+    }
+
+    fn send(&self, request: &[u8]) -> Result<UnixStream, Unavailable> {
+        let send = || {
+            let mut stream = connect(&self.socket, self.timeouts.connect)?;
+            stream.set_write_timeout(Some(self.timeouts.write))?;
+            stream.write_all(request)?;
+            Ok(stream)
+        };
+        send().map_err(|error| failed(&error))
+    }
+}
+
+impl Module for Daemon {
+    fn name(&self) -> &str {
+        "authdaemon"
+    }
+
+    fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
+        said(self.ask(&request::auth(record, client)).map(|octets| answer::verdict(&octets)))
+    }
+
+    fn look_up(&mut self, service: &[u8], user: &[u8], client: &Client) -> Verdict {
+        match request::look_up(None, service, user, client) {
+            Some(request) => said(self.ask(&request).map(|octets| answer::verdict(&octets))),
+            // Nobody can be called so.
+            None => Verdict::Reject,
+        }
+    }
+
+    fn change_password(&mut self, change: &PasswordChange) -> Changed {
+        match self.ask(&request::change_password(change)).map(|octets| answer::changed(&octets)) {
+            Ok(Changed::Unavailable(reason)) => authdaemond(&reason).into(),
+            Ok(changed) => changed,
+            Err(reason) => reason.into(),
+        }
+    }
+
+    fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+        let stream = self.send(request::ENUMERATE)?;
+        stream.set_read_timeout(Some(self.timeouts.read)).map_err(|error| failed(&error))?;
+        read_list(&mut BufReader::new(stream), each)
+    }
+}
+
 /// The verdict of the authdaemond that listens on `socket`.
 ///
 /// `remote_ip` is the client's address (TCPREMOTEIP), for back-ends that want
 /// to know it.
 #[must_use]
 pub fn ask(socket: &Path, record: &Record, remote_ip: Option<&str>, timeouts: Timeouts) -> Verdict {
-    let answer = request(record, remote_ip).and_then(|request| converse(socket, &request, timeouts));
-    match answer.and_then(|answer| answer::verdict(&answer)) {
-        Ok(Some(account)) => Verdict::Accept(account),
-        Ok(None) => Verdict::Reject,
-        Err(reason) => Verdict::Unavailable(reason),
+    match Client::at(remote_ip.unwrap_or_default().as_bytes()) {
+        Ok(client) => Daemon::on(socket.to_owned(), timeouts).authenticate(record, &client),
+        Err(reason) => reason.into(),
     }
 }
 
-/// `TCPREMOTEIP=address LF AUTH length LF record`
-fn request(record: &Record, remote_ip: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
-    let address = remote_ip.unwrap_or_default();
-    if has_control(address.as_bytes()) {
-        return Err(Unavailable::new("TCPREMOTEIP holds a control octet"));
+fn said(verdict: Result<Verdict, Unavailable>) -> Verdict {
+    match verdict {
+        Ok(Verdict::Unavailable(reason)) => authdaemond(&reason).into(),
+        Ok(verdict) => verdict,
+        Err(reason) => reason.into(),
     }
-    let metadata = if address.is_empty() { String::new() } else { format!("TCPREMOTEIP={address}\n") };
-    let body = record.body();
-    let head = format!("{metadata}AUTH {}\n", body.len());
-    let mut request = Zeroizing::new(Vec::with_capacity(head.len() + body.len()));
-    request.extend_from_slice(head.as_bytes());
-    request.extend_from_slice(body);
-    Ok(request)
 }
 
-fn converse(socket: &Path, request: &[u8], timeouts: Timeouts) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
-    let failed = |error: io::Error| match error.kind() {
+fn authdaemond(reason: &Unavailable) -> Unavailable {
+    Unavailable::new(format!("authdaemond: {reason}"))
+}
+
+fn failed(error: &io::Error) -> Unavailable {
+    match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             Unavailable::new("authdaemond does not answer in time")
         }
-        _ => Unavailable::new(reason(&error)),
-    };
-    let mut stream = connect(socket, timeouts.connect).map_err(failed)?;
-    stream.set_write_timeout(Some(timeouts.write)).map_err(failed)?;
-    stream.write_all(request).map_err(failed)?;
-    read_answer(&mut stream, timeouts.read).map_err(failed)
+        _ => Unavailable::new(reason(error)),
+    }
+}
+
+/// Reads a list to its end.
+///
+/// # Errors
+/// If it has none, or a line of it cannot be understood.
+pub(crate) fn read_list(
+    reader: &mut impl BufRead,
+    each: &mut dyn FnMut(&Entry) -> bool,
+) -> Result<(), Unavailable> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = request::LONGEST_LINE as u64;
+        let read = reader.by_ref().take(limit).read_until(b'\n', &mut line);
+        read.map_err(|error| failed(&error))?;
+        let Some(line) = line.strip_suffix(b"\n") else {
+            return Err(Unavailable::new("the list of accounts has no end"));
+        };
+        match answer::list_line(line)? {
+            ListLine::End => return Ok(()),
+            ListLine::Account(entry) if !each(&entry) => return Ok(()),
+            ListLine::Account(_) | ListLine::Heading => {}
+        }
+    }
 }
 
 /// A connection to `socket`. The kernel lets a connect to a full listener
@@ -97,7 +174,7 @@ fn connect(socket: &Path, timeout: Duration) -> io::Result<UnixStream> {
 fn read_answer(stream: &mut UnixStream, timeout: Duration) -> io::Result<Zeroizing<Vec<u8>>> {
     let deadline = Instant::now() + timeout;
     // All of it at once: a vector that grows would leave passwords behind.
-    let mut buffer = Zeroizing::new(vec![0; ANSWER_LIMIT]);
+    let mut buffer = Zeroizing::new(vec![0; answer::LIMIT]);
     let mut filled = 0;
     while filled < buffer.len() && !answer::is_complete(&buffer[..filled]) {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -118,7 +195,8 @@ fn read_answer(stream: &mut UnixStream, timeout: Duration) -> io::Result<Zeroizi
 
 #[cfg(test)]
 mod tests {
-    use super::{Timeouts, ask};
+    use super::{Daemon, Timeouts, ask};
+    use crate::module::{Changed, Client, Module, PasswordChange};
     use crate::{Record, Verdict};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
@@ -151,6 +229,45 @@ mod tests {
         let answer: &[&[u8]] = &[b"UID=5000\nGI", b"D=5001\nHOME=/home/alice\n", b"ADDRESS=alice\n.", b"\n"];
         let Verdict::Accept(account) = ask_one_that_says(REQUEST, answer) else { panic!() };
         assert_eq!((account.ids.uid(), account.ids.gid()), (5000, 5001));
+    }
+
+    fn daemon_that_says(answer: &'static [u8]) -> (tempfile::TempDir, Daemon) {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut some = [0; 4096];
+            let _ = client.read(&mut some).unwrap();
+            client.write_all(answer).unwrap();
+        });
+        (directory, Daemon::on(socket, Timeouts::default()))
+    }
+
+    #[test]
+    fn pre_passwd_and_enumerate_are_asked_and_understood() {
+        let (_directory, mut daemon) = daemon_that_says(b"UID=5\nGID=6\nHOME=/\nADDRESS=a\n.\n");
+        assert!(matches!(daemon.look_up(b"pop3", b"a", &Client::default()), Verdict::Accept(_)));
+        let change = PasswordChange::new(b"pop3", b"alice", b"old", b"new").unwrap();
+        let (_directory, mut daemon) = daemon_that_says(b"OK\n");
+        assert_eq!(daemon.change_password(&change), Changed::Done);
+        let (_directory, mut daemon) = daemon_that_says(b"");
+        assert!(matches!(daemon.change_password(&change), Changed::Unavailable(_)));
+        for (answer, whole) in [(&b"# x\n\na\t5\t6\t/\t\t\n.\n"[..], true), (b"a\t5\t6\t/\t\t\n", false)] {
+            let (_directory, mut daemon) = daemon_that_says(answer);
+            let mut names = Vec::new();
+            let listed = daemon.enumerate(&mut |entry| {
+                names.push(entry.name.clone());
+                true
+            });
+            assert_eq!((listed.is_ok(), names), (whole, vec![b"a".to_vec()]));
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_is_nobodys() {
+        let mut daemon = Daemon::on("/nonexistent/socket".into(), Timeouts::default());
+        assert!(matches!(daemon.look_up(b"pop3", b"a\nb", &Client::default()), Verdict::Reject));
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //!
 //! A question goes in as a [`Record`] (service, authtype, authdata, the three
 //! things that authlib(7) passes along) and comes out as a [`Verdict`]: accept,
-//! reject or unavailable. Two places answer: [`userdb`] looks
-//! into Courier's data bases itself, [`daemon`] asks an authdaemond.
+//! reject or unavailable. Who answers is a [`Module`]: [`userdb`] looks into
+//! Courier's data bases itself, [`daemon`] asks an authdaemond. [`Modules`] asks
+//! several in their order, and [`protocol`] is the language in which another
+//! process asks.
 //!
 //! "Reference" in this crate means the project's notes on Courier's
 //! authentication; "ledger" is `docs/courier-ledger.md`.
@@ -17,15 +19,20 @@ pub mod account;
 pub mod daemon;
 pub mod domain;
 pub mod hmac_state;
+pub mod module;
+pub mod modules;
 pub mod options;
 pub mod password;
 pub mod printable;
+pub mod protocol;
 pub mod record;
 pub mod sasl;
 pub mod secret;
 pub mod userdb;
 
 pub use account::{Account, Ids, Unavailable, Verdict};
+pub use module::{Changed, Client, Entry, Module, PasswordChange};
+pub use modules::Modules;
 pub use options::Options;
 pub use record::Record;
 pub use secret::Secret;

@@ -22,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text as plain};
+use crate::module::{Client, Entry, Module};
 use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
@@ -89,6 +90,45 @@ impl Userdb {
     }
 }
 
+impl Module for Userdb {
+    fn name(&self) -> &str {
+        "authuserdb"
+    }
+
+    fn authenticate(&mut self, record: &Record, _: &Client) -> Verdict {
+        self.check(record)
+    }
+
+    fn look_up(&mut self, service: &[u8], user: &[u8], _: &Client) -> Verdict {
+        let found = self.open().and_then(|files| {
+            let Some((public, shadow)) = files else { return Ok(None) };
+            let Some(record) = public.fetch(user).map_err(failed)? else { return Ok(None) };
+            let secrets = shadow.fetch(user).map_err(failed)?;
+            account(user, record.expose(), stored_password(secrets.as_ref(), service)).map(Some)
+        });
+        match found {
+            Ok(Some(account)) => Verdict::Accept(account),
+            Ok(None) => Verdict::Reject,
+            Err(reason) => reason.into(),
+        }
+    }
+
+    /// Records that are no account anybody could use, such as the reverse
+    /// ones, are left out.
+    fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+        let Some((public, _)) = self.open()? else { return Ok(()) };
+        let mut each_record = |name: &[u8], record: &[u8]| match account(name, record, None) {
+            Ok(account) => each(&account.into()),
+            Err(_) => true,
+        };
+        public.each(&mut each_record).map_err(failed)
+    }
+}
+
+fn failed(error: io::Error) -> Unavailable {
+    Unavailable::new(format!("userdb: {}", reason(&error)))
+}
+
 /// The account, or `None` if there is no such user or the password is wrong.
 ///
 /// One password is compared in any case, and all are read alike, so that the
@@ -100,7 +140,6 @@ fn check_login(
     service: &[u8],
     login: Login<'_>,
 ) -> Result<Option<Account>, Unavailable> {
-    let failed = |error: io::Error| Unavailable::new(format!("userdb: {}", reason(&error)));
     let record = public.fetch(login.user).map_err(failed)?;
     let secrets = shadow.fetch(login.user).map_err(failed)?;
     let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
@@ -109,7 +148,10 @@ fn check_login(
     let compared = own.or_else(|| stored_password(neighbour.as_ref(), service)).unwrap_or(password::NOBODYS);
     let is_right = black_box(password::check(compared, login.password));
     match (record, own) {
-        (Some(record), Some(_)) if is_right => account(login.user, record.expose()).map(Some),
+        (Some(record), Some(own)) if is_right => {
+            let account = account(login.user, record.expose(), Some(own))?;
+            Ok(Some(Account { clear_password: Some(Secret::copy_of(login.password)), ..account }))
+        }
         _ => Ok(None),
     }
 }
@@ -120,11 +162,12 @@ fn stored_password<'a>(secrets: Option<&'a Secret>, service: &[u8]) -> Option<&'
     field::find(secrets, &[service, b"pw"].concat()).or_else(|| field::find(secrets, b"systempw"))
 }
 
-/// The account that the public fields of `user` describe.
+/// The account that the public fields of `user` describe, with its password as
+/// it is `stored`.
 ///
-/// Whoever gets here knows the password, so a record that cannot be used is
-/// a fault of the data base, not of the client (ledger 602).
-fn account(user: &[u8], record: &[u8]) -> Result<Account, Unavailable> {
+/// Whoever gets here knows the password, or needs none, so a record that
+/// cannot be used is a fault of the data base, not of the client (ledger 602).
+fn account(user: &[u8], record: &[u8], stored: Option<&[u8]>) -> Result<Account, Unavailable> {
     let field = |name: &str| field::find(record, name.as_bytes());
     let required =
         |name: &str| field(name).ok_or_else(|| Unavailable::new(format!("the account's {name} is missing")));
@@ -136,6 +179,8 @@ fn account(user: &[u8], record: &[u8]) -> Result<Account, Unavailable> {
         maildir: path("mail", field("mail").unwrap_or_default())?,
         quota: field("quota").map(|value| plain("quota", value)).transpose()?,
         full_name: field("gecos").map(|value| plain("gecos", value)).transpose()?,
+        stored_password: stored.map(Secret::copy_of),
+        clear_password: None,
         options: Options::parse(field("options").unwrap_or_default()),
     })
 }
@@ -144,7 +189,7 @@ fn account(user: &[u8], record: &[u8]) -> Result<Account, Unavailable> {
 mod tests {
     use super::database::Builder;
     use super::{Userdb, text};
-    use crate::{Account, Record, Verdict};
+    use crate::{Account, Client, Module, Record, Verdict};
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -193,6 +238,52 @@ mod tests {
         assert_eq!(account.quota.as_deref(), Some(b"1000S".as_slice()));
         assert_eq!(account.full_name.as_deref(), Some(b"Alice,,".as_slice()));
         assert_eq!(account.options.as_bytes(), b"disablepop3=0,x=y");
+    }
+
+    #[test]
+    fn passwords_go_with_the_account_as_far_as_they_are_known() {
+        let record = format!("alice\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}|imappw=x");
+        let account = accepted(&record);
+        assert_eq!(account.stored_password.unwrap().expose(), SHA_OF_SECRET.as_bytes());
+        assert_eq!(account.clear_password.unwrap().expose(), b"secret");
+        let (_directory, mut userdb) = compiled(&record);
+        let Verdict::Accept(account) = userdb.look_up(b"imap", b"alice", &Client::default()) else {
+            panic!()
+        };
+        assert_eq!(account.stored_password.unwrap().expose(), b"x");
+        assert!(account.clear_password.is_none());
+    }
+
+    #[test]
+    fn a_look_up_needs_an_account_but_no_password() {
+        let (_directory, mut userdb) = compiled("alice\tuid=1|gid=1|home=/h\nroot\tuid=0|gid=0|home=/root");
+        let mut look_up = |user: &str| userdb.look_up(b"pop3", user.as_bytes(), &Client::default());
+        assert!(matches!(look_up("alice"), Verdict::Accept(account) if account.stored_password.is_none()));
+        assert!(matches!(look_up("bob"), Verdict::Reject));
+        assert!(matches!(look_up("root"), Verdict::Unavailable(_)));
+    }
+
+    #[test]
+    fn every_account_that_can_be_used_is_listed_once() {
+        let accounts =
+            (0..2000).map(|n| format!("user{n}\tuid=1|gid=2|home=/h/{n}|options=n={n}\n{n}=\tuser{n}\n"));
+        let (_directory, mut userdb) = compiled(&(accounts.collect::<String>() + "root\tuid=0|gid=0|home=/"));
+        let mut names = std::collections::BTreeSet::new();
+        userdb
+            .enumerate(&mut |entry| {
+                assert_eq!((entry.uid, entry.gid), (1, 2));
+                names.insert(entry.name.clone())
+            })
+            .unwrap();
+        assert_eq!(names.len(), 2000);
+        let mut count = 0;
+        userdb
+            .enumerate(&mut |_| {
+                count += 1;
+                count < 5
+            })
+            .unwrap();
+        assert_eq!(count, 5);
     }
 
     #[test]

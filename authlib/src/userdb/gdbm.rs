@@ -152,6 +152,39 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Shows `each` every key and value, bucket by bucket, until it says no.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub(super) fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> io::Result<()> {
+        let mut last = None;
+        for entry in 0..1u32 << self.directory_bits {
+            let bucket = self.bucket(entry << (HASH_BITS - self.directory_bits))?;
+            // Entries of a bucket that was not split yet stand side by side.
+            if last.replace(bucket) == Some(bucket) {
+                continue;
+            }
+            for index in 0..self.elements {
+                let place = self.place(bucket, index)?;
+                if place.hash != UNUSED && !each(&self.key(place)?, self.value(place)?.expose()) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self, place: Place) -> io::Result<Vec<u8>> {
+        if place.key_size > LONGEST_VALUE {
+            return Err(damaged("a name is too long"));
+        }
+        let mut key = vec![0; place.key_size as usize];
+        read_at(&self.file, &mut key, place.offset)?;
+        Ok(key)
+    }
+}
+
 impl Lookup for Reader {
     fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>> {
         let hash = hash(key);

@@ -1,0 +1,298 @@
+//! Several modules, asked in their order (reference: authlib 5), and their
+//! answers in the language of [`protocol`](crate::protocol).
+//!
+//! AUTH and PRE: the first that accepts is right; one that rejects lets the
+//! next be asked; one that cannot tell ends the search, for the next might
+//! reject whom this one would accept. PASSWD: the first that succeeds.
+
+use zeroize::Zeroizing;
+
+use crate::account::{Unavailable, Verdict};
+use crate::module::{Changed, Client, Module, PasswordChange};
+use crate::options::Options;
+use crate::protocol::answer;
+use crate::protocol::request::{Question, Request};
+use crate::record::Record;
+
+/// The modules that are asked.
+pub struct Modules {
+    list: Vec<Box<dyn Module>>,
+    defaults: Options,
+    headings: bool,
+}
+
+/// What is said to one question.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is to be sent, behind what was written already. Nothing: the
+    /// connection is closed without a word (or ends within a list).
+    pub octets: Option<Zeroizing<Vec<u8>>>,
+    /// What an administrator should know.
+    pub trouble: Option<Unavailable>,
+}
+
+impl Modules {
+    /// Those of `list`, with DEFAULTOPTIONS behind each account's own options.
+    #[must_use]
+    pub fn new(list: Vec<Box<dyn Module>>, defaults: Options) -> Self {
+        Modules { list, defaults, headings: true }
+    }
+
+    /// One alone, for a program that is this module: its lists have no
+    /// headings.
+    #[must_use]
+    pub fn one(module: Box<dyn Module>) -> Self {
+        Modules { list: vec![module], defaults: Options::default(), headings: false }
+    }
+
+    /// The answer to `question`. A list is too long to be held; its pieces go
+    /// to `write`, which says no when nobody listens any more.
+    pub fn answer(&mut self, question: &Question, write: &mut dyn FnMut(&[u8]) -> bool) -> Answer {
+        let client = &question.client;
+        match &question.request {
+            Request::Auth(record) => {
+                let verdict = self.authenticate(record, client);
+                self.say(&verdict)
+            }
+            Request::Pre { module, service, user } => {
+                let verdict = self.look_up(module.as_deref(), service, user, client);
+                self.say(&verdict)
+            }
+            Request::Passwd(change) => match self.change_password(change) {
+                Changed::Done => word(answer::OK),
+                Changed::Reject => word(answer::FAIL),
+                // FAIL is what Courier's says also where it cannot tell.
+                Changed::Unavailable(reason) => Answer { trouble: Some(reason), ..word(answer::FAIL) },
+            },
+            Request::Hopeless => word(answer::FAIL),
+            Request::Enumerate => match self.enumerate(write) {
+                Ok(()) => word(answer::END),
+                Err(reason) => Answer { octets: None, trouble: Some(reason) },
+            },
+        }
+    }
+
+    /// Whether these credentials are good.
+    pub fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
+        first(self.list.iter_mut(), |module| module.authenticate(record, client))
+    }
+
+    /// Whose account `user` is; only `module` is asked if one is named.
+    pub fn look_up(&mut self, only: Option<&[u8]>, service: &[u8], user: &[u8], client: &Client) -> Verdict {
+        let asked =
+            self.list.iter_mut().filter(|module| only.is_none_or(|only| only == module.name().as_bytes()));
+        first(asked, |module| module.look_up(service, user, client))
+    }
+
+    /// Changes a password where the old one is right.
+    pub fn change_password(&mut self, change: &PasswordChange) -> Changed {
+        for module in &mut self.list {
+            match module.change_password(change) {
+                Changed::Reject => {}
+                Changed::Unavailable(reason) => return named(module.name(), &reason).into(),
+                Changed::Done => return Changed::Done,
+            }
+        }
+        Changed::Reject
+    }
+
+    /// Lets go of what is not needed while nobody asks.
+    pub fn idle(&mut self) {
+        self.list.iter_mut().for_each(|module| module.idle());
+    }
+
+    /// Writes the accounts of all modules.
+    fn enumerate(&mut self, write: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Unavailable> {
+        for module in &mut self.list {
+            let mut listens = !self.headings || write(&answer::heading(module.name()));
+            // A record that would break its line is left out: the others are
+            // better than none.
+            let mut each = |entry: &_| {
+                listens = listens && answer::entry(entry).is_none_or(|line| write(&line));
+                listens
+            };
+            let listed = module.enumerate(&mut each);
+            listed.map_err(|reason| named(module.name(), &reason))?;
+            if !listens {
+                return Err(Unavailable::new("nobody reads the list to its end"));
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&self, verdict: &Verdict) -> Answer {
+        let said = match verdict {
+            Verdict::Accept(account) => answer::account(account, &self.defaults),
+            Verdict::Reject => return word(answer::FAIL),
+            Verdict::Unavailable(reason) => Err(reason.clone()),
+        };
+        match said {
+            Ok(octets) => Answer { octets: Some(octets), trouble: None },
+            Err(reason) => Answer { octets: None, trouble: Some(reason) },
+        }
+    }
+}
+
+/// The first verdict that is no rejection.
+fn first<'a>(
+    modules: impl Iterator<Item = &'a mut Box<dyn Module>>,
+    ask: impl Fn(&mut dyn Module) -> Verdict,
+) -> Verdict {
+    for module in modules {
+        match ask(module.as_mut()) {
+            Verdict::Reject => {}
+            Verdict::Unavailable(reason) => return named(module.name(), &reason).into(),
+            accepted @ Verdict::Accept(_) => return accepted,
+        }
+    }
+    Verdict::Reject
+}
+
+fn named(module: &str, reason: &Unavailable) -> Unavailable {
+    Unavailable::new(format!("{module}: {reason}"))
+}
+
+fn word(octets: &[u8]) -> Answer {
+    Answer { octets: Some(Zeroizing::new(octets.to_vec())), trouble: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Modules;
+    use crate::account::{Account, Ids, Unavailable, Verdict};
+    use crate::module::{Changed, Client, Entry, Module, PasswordChange};
+    use crate::protocol::request::Reader;
+    use crate::{Options, Record};
+    use std::path::PathBuf;
+
+    /// A module that says the same to everybody.
+    struct Always(&'static str, fn() -> Verdict);
+
+    fn accept() -> Verdict {
+        Verdict::Accept(Account::new(b"alice".to_vec(), Ids::numeric(1, 2).unwrap(), "/h".into()))
+    }
+
+    fn cannot() -> Verdict {
+        Unavailable::new("no").into()
+    }
+
+    fn reject() -> Verdict {
+        Verdict::Reject
+    }
+
+    impl Module for Always {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn authenticate(&mut self, _: &Record, _: &Client) -> Verdict {
+            self.1()
+        }
+
+        fn look_up(&mut self, _: &[u8], _: &[u8], _: &Client) -> Verdict {
+            self.1()
+        }
+
+        fn change_password(&mut self, _: &PasswordChange) -> Changed {
+            match self.1() {
+                Verdict::Accept(_) => Changed::Done,
+                Verdict::Reject => Changed::Reject,
+                Verdict::Unavailable(reason) => reason.into(),
+            }
+        }
+
+        fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+            let entry = |name: &str| Entry {
+                name: name.into(),
+                uid: 1,
+                gid: 2,
+                home: PathBuf::from("/h"),
+                maildir: None,
+                options: Options::default(),
+            };
+            match self.1() {
+                Verdict::Accept(_) => {
+                    let _ = each(&entry("alice")) && each(&entry("not\na name")) && each(&entry("bob"));
+                    Ok(())
+                }
+                Verdict::Reject => Ok(()),
+                Verdict::Unavailable(reason) => Err(reason),
+            }
+        }
+    }
+
+    /// What modules that say `verdicts` in turn answer, and what is logged.
+    fn answer(verdicts: &[fn() -> Verdict], request: &[u8]) -> (String, String) {
+        let names = ["one", "two", "three"];
+        let module = |(name, verdict): (&&'static str, &fn() -> Verdict)| {
+            Box::new(Always(name, *verdict)) as Box<dyn Module>
+        };
+        let list = names.iter().zip(verdicts).map(module).collect();
+        let mut modules = Modules::new(list, Options::parse(b"x=1"));
+        let mut reader = Reader::new();
+        reader.push(request).unwrap();
+        let mut written = Vec::new();
+        let mut write = |octets: &[u8]| {
+            written.extend_from_slice(octets);
+            true
+        };
+        let answer = modules.answer(&reader.next_question().unwrap().unwrap(), &mut write);
+        written.extend_from_slice(&answer.octets.unwrap_or_default());
+        let trouble = answer.trouble.map(|trouble| trouble.to_string()).unwrap_or_default();
+        (String::from_utf8(written).unwrap(), trouble)
+    }
+
+    const AUTH: &[u8] = b"AUTH 24\npop3\nlogin\nalice\nsecret\n";
+    const ALICE: &str = "UID=1\nGID=2\nHOME=/h\nADDRESS=alice\nOPTIONS=x=1\n.\n";
+
+    fn pair(octets: &str, trouble: &str) -> (String, String) {
+        (octets.to_owned(), trouble.to_owned())
+    }
+
+    #[test]
+    fn the_first_that_does_not_reject_answers() {
+        for request in [AUTH, b"PRE . pop3 alice\n"] {
+            assert_eq!(answer(&[], request), pair("FAIL\n", ""));
+            assert_eq!(answer(&[reject, reject], request), pair("FAIL\n", ""));
+            assert_eq!(answer(&[reject, accept, cannot], request), pair(ALICE, ""));
+            assert_eq!(answer(&[reject, cannot, accept], request), pair("", "two: no"));
+        }
+    }
+
+    #[test]
+    fn pre_may_name_the_only_module_to_ask() {
+        assert_eq!(answer(&[cannot, accept], b"PRE two pop3 alice\n"), pair(ALICE, ""));
+        assert_eq!(answer(&[accept], b"PRE authpam pop3 alice\n"), pair("FAIL\n", ""));
+    }
+
+    #[test]
+    fn a_password_is_changed_by_the_first_that_can() {
+        let request = b"PASSWD pop3\talice\tsecret\tnew\n";
+        assert_eq!(answer(&[reject, accept], request), pair("OK\n", ""));
+        assert_eq!(answer(&[reject], request), pair("FAIL\n", ""));
+        assert_eq!(answer(&[cannot, accept], request), pair("FAIL\n", "one: no"));
+        assert_eq!(answer(&[accept], b"PASSWD pop3\talice\tsecret\t\n"), pair("FAIL\n", ""));
+    }
+
+    #[test]
+    fn a_list_goes_through_all_modules_and_has_an_end_only_if_it_is_whole() {
+        let list = "# one\n\nalice\t1\t2\t/h\t\t\nbob\t1\t2\t/h\t\t\n# two\n\n";
+        assert_eq!(answer(&[accept, reject], b"ENUMERATE\n"), pair(&format!("{list}.\n"), ""));
+        assert_eq!(answer(&[accept, cannot], b"ENUMERATE\n"), pair(list, "two: no"));
+    }
+
+    #[test]
+    fn a_list_that_nobody_reads_ends() {
+        let mut modules = Modules::one(Box::new(Always("one", accept)));
+        let mut reader = Reader::new();
+        reader.push(b"ENUMERATE\n").unwrap();
+        let mut writes = 0;
+        let mut write = |_: &[u8]| {
+            writes += 1;
+            false
+        };
+        let answer = modules.answer(&reader.next_question().unwrap().unwrap(), &mut write);
+        assert!(answer.octets.is_none() && answer.trouble.is_some());
+        assert_eq!(writes, 1);
+    }
+}

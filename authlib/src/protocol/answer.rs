@@ -1,0 +1,401 @@
+//! What is answered: an account, attribute by attribute, or a word
+//! (reference: authlib 3.3).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text};
+use crate::module::{Changed, Entry};
+use crate::options::Options;
+use crate::secret::Secret;
+
+/// No module accepts.
+pub const FAIL: &[u8] = b"FAIL\n";
+/// The new password is in force.
+pub const OK: &[u8] = b"OK\n";
+/// It cannot be told now. Ours, and for a module program under a postrider
+/// alone, which says so by [`PIPE`] (ledger 411); everybody else closes the
+/// connection without a word.
+pub const UNAVAILABLE: &[u8] = b"UNAVAILABLE\n";
+/// The end of an account, and of a list of accounts.
+pub const END: &[u8] = b".\n";
+
+/// Set in the environment of a module program whose caller knows the word
+/// [`UNAVAILABLE`].
+pub const PIPE: &str = "POSTRIDER_PIPE";
+
+/// Most octets of an answer that is no list.
+pub const LIMIT: usize = 8191;
+
+/// Whether nothing more is to be expected behind `octets`, an answer to
+/// anything but ENUMERATE.
+#[must_use]
+pub fn is_complete(octets: &[u8]) -> bool {
+    [FAIL, OK, UNAVAILABLE].contains(&octets)
+        || octets.starts_with(END)
+        || octets.windows(3).any(|window| window == b"\n.\n")
+}
+
+/// What the answer to AUTH or PRE says.
+///
+/// Anything that is not exactly one whole answer, or that describes an account
+/// that cannot be used, is *unavailable*.
+#[must_use]
+pub fn verdict(octets: &[u8]) -> Verdict {
+    match octets {
+        b"" => Unavailable::new("closed the connection without an answer").into(),
+        FAIL => Verdict::Reject,
+        UNAVAILABLE => Unavailable::new("cannot tell").into(),
+        _ => match Attributes::parse(octets).and_then(|attributes| attributes.account()) {
+            Ok(account) => Verdict::Accept(account),
+            Err(reason) => reason.into(),
+        },
+    }
+}
+
+/// What the answer to PASSWD says.
+#[must_use]
+pub fn changed(octets: &[u8]) -> Changed {
+    match octets {
+        OK => Changed::Done,
+        FAIL => Changed::Reject,
+        b"" => Unavailable::new("closed the connection without an answer").into(),
+        UNAVAILABLE => Unavailable::new("cannot tell").into(),
+        _ => garbage().into(),
+    }
+}
+
+/// What a line of the answer to ENUMERATE says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ListLine {
+    /// An account.
+    Account(Entry),
+    /// `# module`, or nothing: what follows is of another module.
+    Heading,
+    /// `.`: the list is whole.
+    End,
+}
+
+/// Understands a line, without its end, of the answer to ENUMERATE.
+///
+/// # Errors
+/// If it is none.
+pub fn list_line(line: &[u8]) -> Result<ListLine, Unavailable> {
+    if line == b"." {
+        return Ok(ListLine::End);
+    }
+    if line.is_empty() || line.starts_with(b"#") {
+        return Ok(ListLine::Heading);
+    }
+    let fields: Vec<&[u8]> = line.split(|&octet| octet == b'\t').collect();
+    let (name, uid, gid, home, maildir, options) = match *fields.as_slice() {
+        [name, uid, gid, home, maildir] => (name, uid, gid, home, maildir, b"".as_slice()),
+        [name, uid, gid, home, maildir, options] => (name, uid, gid, home, maildir, options),
+        _ => return Err(garbage()),
+    };
+    Ok(ListLine::Account(Entry {
+        name: text("name", name)?,
+        uid: id("uid", uid)?,
+        gid: id("gid", gid)?,
+        home: path("home", home)?.unwrap_or_default(),
+        maildir: path("Maildir", maildir)?,
+        options: Options::parse(options),
+    }))
+}
+
+/// The answer that describes `account`, in the order in which Courier's
+/// authdaemond gives the attributes, with `defaults` behind its own options.
+///
+/// # Errors
+/// If a value holds a NUL or a line end, which no line can carry.
+pub fn account(account: &Account, defaults: &Options) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
+    let (uid, gid) = (account.ids.uid().to_string(), account.ids.gid().to_string());
+    let options = account.options.with_defaults(defaults);
+    let secret = |secret: &'_ Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_vec());
+    let (stored, clear) =
+        (Zeroizing::new(secret(&account.stored_password)), Zeroizing::new(secret(&account.clear_password)));
+    let user = match account.ids.user() {
+        Some(name) => ("USERNAME", Some(name.as_bytes())),
+        None => ("UID", Some(uid.as_bytes())),
+    };
+    let attributes = [
+        user,
+        ("GID", Some(gid.as_bytes())),
+        ("HOME", Some(octets_of(&account.home))),
+        ("ADDRESS", Some(account.address.as_slice())),
+        ("NAME", account.full_name.as_deref().map(before_comma).filter(|name| !name.is_empty())),
+        ("MAILDIR", account.maildir.as_deref().map(octets_of)),
+        ("QUOTA", account.quota.as_deref()),
+        ("PASSWD", stored.as_deref()),
+        ("PASSWD2", clear.as_deref()),
+        ("OPTIONS", Some(options.as_bytes()).filter(|options| !options.is_empty())),
+    ];
+    let octets = attributes.iter().map(|(name, value)| name.len() + 2 + value.map_or(0, <[u8]>::len));
+    // Reserved at once: a vector that grows would leave passwords behind.
+    let mut answer = Zeroizing::new(Vec::with_capacity(octets.sum::<usize>() + END.len()));
+    for (name, value) in attributes {
+        let Some(value) = value else { continue };
+        if value.iter().any(|octet| matches!(octet, 0 | b'\n')) {
+            return Err(Unavailable::new(format!("the account's {name} holds a NUL or a line end")));
+        }
+        [name.as_bytes(), b"=", value, b"\n"].iter().for_each(|part| answer.extend_from_slice(part));
+    }
+    answer.extend_from_slice(END);
+    Ok(answer)
+}
+
+/// The line of an account in the answer to ENUMERATE; `None` if a value holds
+/// an octet that would break it.
+#[must_use]
+pub fn entry(entry: &Entry) -> Option<Vec<u8>> {
+    let (uid, gid) = (entry.uid.to_string(), entry.gid.to_string());
+    let maildir = entry.maildir.as_deref().map(octets_of).unwrap_or_default();
+    let fields = [
+        &entry.name,
+        uid.as_bytes(),
+        gid.as_bytes(),
+        octets_of(&entry.home),
+        maildir,
+        entry.options.as_bytes(),
+    ];
+    let breaks = |field: &&[u8]| field.iter().any(|octet| matches!(octet, 0 | b'\n' | b'\t'));
+    // Neither the end of the list nor a heading may be somebody's name.
+    let is_name = !entry.name.is_empty() && !entry.name.starts_with(b"#");
+    (is_name && !fields.iter().any(breaks)).then(|| {
+        let mut line = fields.join(&b'\t');
+        line.push(b'\n');
+        line
+    })
+}
+
+/// What stands before the accounts of `module` in a list.
+#[must_use]
+pub fn heading(module: &str) -> Vec<u8> {
+    format!("# {module}\n\n").into_bytes()
+}
+
+fn octets_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+/// The full name in a gecos field.
+fn before_comma(name: &[u8]) -> &[u8] {
+    name.split(|&octet| octet == b',').next().unwrap_or(name)
+}
+
+fn garbage() -> Unavailable {
+    Unavailable::new("the answer is incomplete or garbage")
+}
+
+/// The `NAME=value` lines before the final `.`.
+struct Attributes<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+impl<'a> Attributes<'a> {
+    fn parse(octets: &'a [u8]) -> Result<Self, Unavailable> {
+        let mut attributes = Vec::new();
+        for line in octets.split_inclusive(|&octet| octet == b'\n') {
+            if line == END {
+                return Ok(Attributes(attributes));
+            }
+            let line = line.strip_suffix(b"\n").ok_or_else(garbage)?;
+            let equals = line.iter().position(|&octet| octet == b'=').ok_or_else(garbage)?;
+            attributes.push((&line[..equals], &line[equals + 1..]));
+        }
+        Err(garbage())
+    }
+
+    fn account(&self) -> Result<Account, Unavailable> {
+        let address = text("address", self.required("ADDRESS")?)?;
+        let home = path("home", self.required("HOME")?)?;
+        Ok(Account {
+            address,
+            ids: self.ids()?,
+            home: home.ok_or_else(|| Unavailable::new("the account's home is empty"))?,
+            maildir: path("Maildir", self.optional("MAILDIR")?.unwrap_or_default())?,
+            quota: self.optional("QUOTA")?.map(|value| text("quota", value)).transpose()?,
+            full_name: self.optional("NAME")?.map(|value| text("full name", value)).transpose()?,
+            stored_password: self.optional("PASSWD")?.map(Secret::copy_of),
+            clear_password: self.optional("PASSWD2")?.map(Secret::copy_of),
+            options: Options::parse(self.optional("OPTIONS")?.unwrap_or_default()),
+        })
+    }
+
+    /// From USERNAME if there is one, as the mail programs take them.
+    fn ids(&self) -> Result<Ids, Unavailable> {
+        if let Some(name) = self.optional("USERNAME")? {
+            let name = std::str::from_utf8(name)
+                .map_err(|_| Unavailable::new("the account's system user does not exist"))?;
+            return Ids::of_user(name);
+        }
+        Ids::numeric(id("uid", self.required("UID")?)?, id("gid", self.required("GID")?)?)
+    }
+
+    /// The value of `name`. An attribute given twice is garbage: it must not
+    /// depend on who reads it which one counts.
+    fn optional(&self, name: &str) -> Result<Option<&'a [u8]>, Unavailable> {
+        let mut values = self.0.iter().filter(|(candidate, _)| *candidate == name.as_bytes());
+        match (values.next(), values.next()) {
+            (first, None) => Ok(first.map(|(_, value)| *value)),
+            (_, Some(_)) => Err(Unavailable::new(format!("the answer has {name} twice"))),
+        }
+    }
+
+    fn required(&self, name: &str) -> Result<&'a [u8], Unavailable> {
+        self.optional(name)?
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Unavailable::new(format!("the answer has no {name}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ListLine, account, changed, entry, is_complete, list_line};
+    use crate::module::{Changed, Entry};
+    use crate::{Account, Options, Unavailable, Verdict};
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    const BOB: &[u8] = b"UID=5000\nGID=5001\nHOME=/home/bob\nADDRESS=bob@example.com\nNAME=Bob Builder\n\
+        MAILDIR=Maildir\nQUOTA=100000S,100C\nPASSWD={SHA256}K7gNU3s=\nPASSWD2=secret\n\
+        OPTIONS=disableinsecurepop3=0,foo=bar\n.\n";
+
+    fn verdict(octets: &[u8]) -> Result<Option<Account>, Unavailable> {
+        match super::verdict(octets) {
+            Verdict::Accept(account) => Ok(Some(account)),
+            Verdict::Reject => Ok(None),
+            Verdict::Unavailable(reason) => Err(reason),
+        }
+    }
+
+    #[test]
+    fn every_attribute_finds_its_place() {
+        let account = verdict(BOB).unwrap().unwrap();
+        assert_eq!(account.address, b"bob@example.com");
+        assert_eq!((account.ids.uid(), account.ids.gid()), (5000, 5001));
+        assert_eq!(account.home, Path::new("/home/bob"));
+        assert_eq!(account.maildir.as_deref(), Some(Path::new("Maildir")));
+        assert_eq!(account.quota.as_deref(), Some(b"100000S,100C".as_slice()));
+        assert_eq!(account.full_name.as_deref(), Some(b"Bob Builder".as_slice()));
+        assert_eq!(account.options.as_bytes(), b"disableinsecurepop3=0,foo=bar");
+        assert_eq!(account.stored_password.unwrap().expose(), b"{SHA256}K7gNU3s=");
+        assert_eq!(account.clear_password.unwrap().expose(), b"secret");
+    }
+
+    #[test]
+    fn an_account_is_said_again_as_it_was_heard() {
+        let bob = verdict(BOB).unwrap().unwrap();
+        assert_eq!(account(&bob, &Options::default()).unwrap().as_slice(), BOB);
+        let least = b"UID=1\nGID=2\nHOME=/\nADDRESS=a\n.\n";
+        let with_defaults = account(&verdict(least).unwrap().unwrap(), &Options::parse(b"x=1")).unwrap();
+        assert_eq!(with_defaults.as_slice(), b"UID=1\nGID=2\nHOME=/\nADDRESS=a\nOPTIONS=x=1\n.\n");
+        let gid = system::user::by_name("nobody").unwrap().unwrap().1;
+        let system_user = format!("USERNAME=nobody\nGID={gid}\nHOME=/\nADDRESS=a\n.\n");
+        let nobody = verdict(system_user.as_bytes()).unwrap().unwrap();
+        assert_eq!(account(&nobody, &Options::default()).unwrap().as_slice(), system_user.as_bytes());
+    }
+
+    #[test]
+    fn the_full_name_ends_at_its_first_comma_and_no_value_ends_a_line() {
+        let mut bob = verdict(BOB).unwrap().unwrap();
+        bob.full_name = Some(b"Bob Builder,Office,,".to_vec());
+        assert_eq!(account(&bob, &Options::default()).unwrap().as_slice(), BOB);
+        bob.quota = Some(b"1S\nUID=0".to_vec());
+        assert!(account(&bob, &Options::default()).is_err());
+    }
+
+    #[test]
+    fn a_list_is_said_again_as_it_was_heard() {
+        let line = b"alice\t5000\t5001\t/home/alice\t/home/alice/Maildir\ta=1,b";
+        let Ok(ListLine::Account(alice)) = list_line(line) else { panic!() };
+        assert_eq!((alice.uid, alice.gid), (5000, 5001));
+        assert_eq!(entry(&alice).unwrap(), [line.as_slice(), b"\n"].concat());
+        let Ok(ListLine::Account(bob)) = list_line(b"bob\t1\t1\t/\t") else { panic!() };
+        assert_eq!(entry(&bob).unwrap(), b"bob\t1\t1\t/\t\t\n");
+        assert_eq!(list_line(b"# authuserdb"), Ok(ListLine::Heading));
+        assert_eq!(list_line(b"."), Ok(ListLine::End));
+        for line in
+            [b"alice".as_slice(), b"a\tb\tc\td\te", b"a\t1\t1\t/\t\t\t", b"FAIL", b"..", b"a\t1\t-1\t/\t"]
+        {
+            assert!(list_line(line).is_err(), "{line:?}");
+        }
+        for name in [b"".as_slice(), b"#x", b"a\tb", b"a\nb"] {
+            assert_eq!(entry(&Entry { name: name.to_vec(), ..alice.clone() }), None);
+        }
+    }
+
+    #[test]
+    fn only_ok_is_a_changed_password() {
+        assert_eq!(changed(b"OK\n"), Changed::Done);
+        assert_eq!(changed(b"FAIL\n"), Changed::Reject);
+        for octets in [b"".as_slice(), b"OK", b"OK\nx", b"UNAVAILABLE\n", b".\n", b"UID=1\n.\n"] {
+            assert!(matches!(changed(octets), Changed::Unavailable(_)), "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn a_system_users_ids_are_looked_up() {
+        let account = verdict(b"USERNAME=nobody\nGID=1\nHOME=/\nADDRESS=x\n.\n").unwrap().unwrap();
+        assert_eq!(Some((account.ids.uid(), account.ids.gid())), system::user::by_name("nobody").unwrap());
+        assert!(verdict(b"USERNAME=root\nGID=1\nHOME=/\nADDRESS=x\n.\n").is_err());
+        assert!(verdict(b"USERNAME=\xff\nGID=1\nHOME=/\nADDRESS=x\n.\n").is_err());
+    }
+
+    #[test]
+    fn an_account_that_lacks_something_or_is_root_is_unusable() {
+        for answer in [
+            "GID=1\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=1\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=1\nGID=1\nADDRESS=a\n.\n",
+            "UID=1\nGID=1\nHOME=\nADDRESS=a\n.\n",
+            "UID=1\nGID=1\nHOME=/h\n.\n",
+            "UID=0\nGID=1\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=1\nGID=0\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=\nGID=1\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=x\nGID=1\nHOME=/h\nADDRESS=a\n.\n",
+            "UID=1\nUID=2\nGID=1\nHOME=/h\nADDRESS=a\n.\n",
+            ".\n",
+        ] {
+            assert!(verdict(answer.as_bytes()).is_err(), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn anything_but_a_whole_answer_is_neither_yes_nor_no() {
+        for answer in [
+            "",
+            "FAIL",
+            "FAIL\nFAIL\n",
+            "OK\n",
+            "UNAVAILABLE\n",
+            "fail\n",
+            "\n.\n",
+            "UID=1\nGID=1\nHOME=/h\nADDRESS=a\n.",
+        ] {
+            assert!(verdict(answer.as_bytes()).is_err(), "{answer:?}");
+        }
+        assert!(matches!(verdict(b"FAIL\n"), Ok(None)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_answer_is_never_an_account(cut in 0..BOB.len()) {
+            prop_assert!(!is_complete(&BOB[..cut]));
+            prop_assert!(verdict(&BOB[..cut]).is_err());
+        }
+
+        #[test]
+        fn no_answer_does_harm(octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = (is_complete(&octets), verdict(&octets), changed(&octets), list_line(&octets));
+        }
+
+        #[test]
+        fn no_account_is_ever_root(uid in "[0-9a]{0,11}", gid in "[0-9a]{0,11}") {
+            let answer = format!("UID={uid}\nGID={gid}\nHOME=/h\nADDRESS=a\n.\n");
+            if let Ok(Some(account)) = verdict(answer.as_bytes()) {
+                prop_assert!(account.ids.uid() != 0 && account.ids.gid() != 0);
+            }
+        }
+    }
+}
