@@ -227,12 +227,12 @@ fn an_ordinary_user_can_only_be_himself() {
     let house = House::with("");
     make_readable(Path::new(&house.path("userdbshadow.dat")));
     let (uid, gid) = house.ids;
+    // Where an ordinary user can reach it, wherever the project lies.
+    let program = house.path("authuserdb");
+    testbed::process::install(Path::new(AUTHUSERDB), Path::new(&program)).unwrap();
     let run_as = |uid: u32, gid: u32| {
         let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", "exec \"$@\" 3<&0", "sh", AUTHUSERDB, "/bin/sh", "-c", "id -u"])
-            .uid(uid)
-            .gid(gid);
+        command.args(["-c", "exec \"$@\" 3<&0", "sh", &program, "/bin/sh", "-c", "id -u"]).uid(uid).gid(gid);
         command.env("POSTRIDER_SYSCONFDIR", house.directory.path()).stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(GOOD).unwrap();

@@ -8,6 +8,8 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod built;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -68,14 +70,7 @@ impl Tls {
         }
         let directory = tempfile::Builder::new().prefix("postrider-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let built = [
-            env!("CARGO_BIN_EXE_couriertcpd"),
-            env!("CARGO_BIN_EXE_courierpop3login"),
-            env!("CARGO_BIN_EXE_authuserdb"),
-            env!("CARGO_BIN_EXE_courierpop3d"),
-            env!("CARGO_BIN_EXE_makeuserdb"),
-        ];
-        let programs = Programs::copy(&built, &directory.path().join("programs")).unwrap();
+        let programs = built::programs(&directory.path().join("programs")).unwrap();
         let stand = Stand::new(&directory.path().join("stand"), &programs, false).unwrap();
         let account = stand.account();
         testbed::maildrop::lay_out(&account.home, &[], account.owner).unwrap();
