@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use testbed::chain::Chain;
-use testbed::stand::{Cast, Programs, Stand};
+use testbed::stand::{Cast, Stand};
 
 const COURIERTLS: &str = "/usr/bin/couriertls";
 const PYTHON: &str = "/usr/bin/python3";
