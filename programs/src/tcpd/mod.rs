@@ -66,7 +66,8 @@ fn serve(settings: &Settings, daemon: Option<Daemon>) -> Result<(), String> {
     let places = ports::parse(&settings.ports, settings.address.as_deref()).map_err(text)?;
     let rights = Rights::look_up(settings.user.as_deref(), settings.group.as_deref()).map_err(text)?;
 
-    // The lock lives as long as the loop.
+    // The lock lives longer than the sockets, so that -stop returns when the
+    // ports are free.
     let lock = settings.pid_file.as_deref().map(PidFile::claim).transpose().map_err(text)?;
     if let Some(None) = lock {
         // It is running already; that is what was wanted.

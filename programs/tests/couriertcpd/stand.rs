@@ -184,8 +184,15 @@ impl Client {
     pub(crate) fn line(&mut self) -> Outcome<String> {
         let mut line = Vec::new();
         let mut octet = [0];
-        while self.0.read(&mut octet)? == 1 && octet != *b"\n" {
-            line.push(octet[0]);
+        loop {
+            match self.0.read(&mut octet) {
+                Ok(1) if octet != *b"\n" => line.push(octet[0]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                ended => {
+                    ended?;
+                    break;
+                }
+            }
         }
         Ok(String::from_utf8(line)?)
     }
@@ -205,7 +212,12 @@ impl Client {
     /// still come; a test that wants silence can only fail for a reason.)
     pub(crate) fn hears_nothing(&mut self) -> Outcome<bool> {
         self.0.set_read_timeout(Some(Duration::from_millis(200)))?;
-        let heard = self.0.peek(&mut [0]);
+        let heard = loop {
+            match self.0.peek(&mut [0]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
         self.0.set_read_timeout(Some(PATIENCE))?;
         match heard {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
