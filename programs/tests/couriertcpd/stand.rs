@@ -234,21 +234,32 @@ impl Client {
 /// Whether anybody listens at `address`, by the kernel's table: a connection
 /// would be a client, and be served and counted.
 pub(crate) fn listens(address: SocketAddr) -> Outcome<bool> {
-    let (table, words) = match address.ip() {
-        IpAddr::V4(ip) => ("/proc/net/tcp", ip.octets().to_vec()),
-        IpAddr::V6(ip) => ("/proc/net/tcp6", ip.octets().to_vec()),
+    // 0A is LISTEN.
+    Ok(sockets(address)?.iter().any(|columns| columns.get(3).is_some_and(|state| state == "0A")))
+}
+
+/// The rows of the kernel's table about sockets of `address` on this machine:
+/// number, local address, remote address, state, queues, timer, …
+pub(crate) fn sockets(address: SocketAddr) -> Outcome<Vec<Vec<String>>> {
+    let table = if address.is_ipv6() { "/proc/net/tcp6" } else { "/proc/net/tcp" };
+    let local = table_address(address)?;
+    let rows = fs::read_to_string(table)?;
+    let rows = rows.lines().map(|row| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    Ok(rows.filter(|columns| columns.get(1) == Some(&local)).collect())
+}
+
+/// An address as that table shows it.
+pub(crate) fn table_address(address: SocketAddr) -> Outcome<String> {
+    let octets = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     };
-    let mut entry = String::new();
-    for word in words.chunks(4) {
-        write!(entry, "{:08X}", u32::from_ne_bytes(word.try_into()?))?;
+    let mut shown = String::new();
+    for word in octets.chunks(4) {
+        write!(shown, "{:08X}", u32::from_ne_bytes(word.try_into()?))?;
     }
-    write!(entry, ":{:04X}", address.port())?;
-    // Columns: number, local address, remote address, state; 0A is LISTEN.
-    let is_it = |line: &str| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        matches!(columns[..], [_, local, _, "0A", ..] if local == entry)
-    };
-    Ok(fs::read_to_string(table)?.lines().any(is_it))
+    write!(shown, ":{:04X}", address.port())?;
+    Ok(shown)
 }
 
 /// Waits until `look` has found something.
