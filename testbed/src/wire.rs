@@ -101,7 +101,7 @@ impl Wire for Pipes {
     fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut waiting = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
         let patience = PollTimeout::try_from(PATIENCE).map_err(io::Error::other)?;
-        if poll(&mut waiting, patience)? == 0 {
+        if uninterrupted(|| Ok(poll(&mut waiting, patience)?))? == 0 {
             return Err(ErrorKind::TimedOut.into());
         }
         receive_from(&mut self.output)
@@ -110,9 +110,20 @@ impl Wire for Pipes {
 
 fn receive_from(source: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut octets = vec![0; 64 * 1024];
-    let received = unless_closed(source.read(&mut octets))?.unwrap_or(0);
+    let received = unless_closed(uninterrupted(|| source.read(&mut octets)))?.unwrap_or(0);
     octets.truncate(received);
     Ok(octets)
+}
+
+/// Tries again whenever a signal, or a machine that was stopped for a while,
+/// has interrupted a wait.
+fn uninterrupted<T>(mut wait: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Takes the errors that only say that the other side has closed for an end.
