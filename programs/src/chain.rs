@@ -24,10 +24,11 @@ use std::time::{Duration, Instant};
 
 use authlib::Record;
 use authlib::record::{LIMIT, Malformed};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::PollFlags;
 use rustix::fs::FileType;
 use zeroize::Zeroizing;
 
+use crate::connection::wait;
 use crate::log::{self, Harmless};
 
 /// The descriptor on which a record travels.
@@ -107,7 +108,7 @@ pub fn take_record() -> Result<Record, NoRecord> {
     let mut buffer = Zeroizing::new(vec![0; LIMIT + 1]);
     let mut filled = 0;
     while filled < buffer.len() {
-        if !becomes_readable(&reader, deadline)? {
+        if !wait(reader.as_fd(), PollFlags::IN, deadline)? {
             return Err(NoRecord::Endless);
         }
         match rustix::io::read(&reader, &mut buffer[filled..]) {
@@ -118,19 +119,6 @@ pub fn take_record() -> Result<Record, NoRecord> {
         }
     }
     Ok(Record::decode(&buffer[..filled])?)
-}
-
-/// Waits until there is something to read, or the end, or the deadline.
-fn becomes_readable(reader: &OwnedFd, deadline: Instant) -> io::Result<bool> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = rustix::event::Timespec::try_from(left).map_err(io::Error::other)?;
-        match rustix::event::poll(&mut [PollFd::new(reader, PollFlags::IN)], Some(&left)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Closes descriptor 3, whatever is there: a record that nobody needs any more

@@ -263,7 +263,7 @@ fn arrived(read: Result<usize, Errno>) -> io::Result<Option<usize>> {
 
 /// Waits for `events` (or the end of the connection); `false` once `deadline`
 /// has passed.
-fn wait(descriptor: BorrowedFd<'_>, events: PollFlags, deadline: Instant) -> io::Result<bool> {
+pub(crate) fn wait(descriptor: BorrowedFd<'_>, events: PollFlags, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 });

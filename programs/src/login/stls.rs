@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::connection::wait;
 use crate::log::Harmless;
 
 /// What the programs that follow learn about it (reference wire.md 7).
@@ -52,10 +53,7 @@ pub(super) fn start(program: &Path, deadline: Instant) -> io::Result<()> {
 
 /// Success is the end of the status without a word.
 fn await_success(status: OwnedFd, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let left = Timespec::try_from(left).map_err(io::Error::other)?;
-    let ready = poll(&mut [PollFd::from_borrowed_fd(status.as_fd(), PollFlags::IN)], Some(&left))?;
-    if ready == 0 {
+    if !wait(status.as_fd(), PollFlags::IN, deadline)? {
         return Err(io::ErrorKind::TimedOut.into());
     }
     let mut explanation = Vec::new();
