@@ -27,6 +27,7 @@ pub mod printable;
 pub mod protocol;
 pub mod record;
 pub mod sasl;
+pub mod scram_keys;
 pub mod secret;
 pub mod userdb;
 

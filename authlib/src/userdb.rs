@@ -132,8 +132,9 @@ fn failed(error: io::Error) -> Unavailable {
 /// The account, or `None` if there is no such user or the password is wrong.
 ///
 /// One password is compared in any case, and all are read alike, so that the
-/// two take as long (ledger 603). A neighbour's password stands in for a
-/// missing one, since it most likely has the usual form of this data base.
+/// two take as long (ledger 603). A neighbour's password stands in for one
+/// that is missing or locked (ledger 458), since it most likely has the usual
+/// form of this data base.
 fn check_login(
     public: &impl Lookup,
     shadow: &impl Lookup,
@@ -144,11 +145,13 @@ fn check_login(
     let secrets = shadow.fetch(login.user).map_err(failed)?;
     let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
 
-    let own = stored_password(secrets.as_ref(), service);
-    let compared = own.or_else(|| stored_password(neighbour.as_ref(), service)).unwrap_or(password::NOBODYS);
-    let is_right = black_box(password::check(compared, login.password));
+    let password_of =
+        |secrets| stored_password(secrets, service).filter(|stored| password::is_password(stored));
+    let (own, others) = (password_of(secrets.as_ref()), password_of(neighbour.as_ref()));
+    let compared = own.or(others).unwrap_or(password::NOBODYS);
+    let is_right = black_box(password::verify(compared, login.password));
     match (record, own) {
-        (Some(record), Some(own)) if is_right => {
+        (Some(record), Some(own)) if is_right? => {
             let account = account(login.user, record.expose(), Some(own))?;
             Ok(Some(Account { clear_password: Some(Secret::copy_of(login.password)), ..account }))
         }
@@ -318,6 +321,22 @@ mod tests {
             "alice\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}\nnopw\tuid=1|gid=1|home=/h"
         ));
         assert!(matches!(check(&userdb, "pop3", "nopw", "secret"), Verdict::Reject));
+        assert!(matches!(check(&userdb, "pop3", "stranger", "secret"), Verdict::Reject));
+    }
+
+    #[test]
+    fn a_neighbours_password_opens_no_locked_account() {
+        let (_directory, userdb) = compiled(&format!(
+            "alice\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}\nlocked\tuid=1|gid=1|home=/h|systempw=*"
+        ));
+        assert!(matches!(check(&userdb, "pop3", "locked", "secret"), Verdict::Reject));
+    }
+
+    #[test]
+    fn a_password_that_asks_for_too_much_work_is_a_fault_of_the_data_base() {
+        let (_directory, userdb) =
+            compiled("alice\tuid=1|gid=1|home=/h|systempw=$2b$31$abcdefghijklmnopqrstuuOQiyCxlgf");
+        assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Unavailable(_)));
         assert!(matches!(check(&userdb, "pop3", "stranger", "secret"), Verdict::Reject));
     }
 

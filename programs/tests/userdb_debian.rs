@@ -19,7 +19,7 @@ const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
 const OUR_MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
 
 /// A stored password that belongs to `secret`, and whether Courier thinks so.
-const STORED: [(&str, bool); 17] = [
+const STORED: [(&str, bool); 31] = [
     ("$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1", true),
     ("OdiGHOSKg4jq2", true),
     ("$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.", true),
@@ -44,17 +44,45 @@ const STORED: [(&str, bool); 17] = [
     // Ledger 600: a salt of 16 octets.
     ("{SSHA}tQVGTZl3fAv4Cn80Z7+QJLwCFIRzaXh0ZWVuIG9mIHNhbHQh", false),
     ("{Sha}5en6G6MezRroT3XKqkdPOmY/BfQ=", true),
+    ("$2a$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", true),
+    ("$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", true),
+    ("$y$j9T$abcdefghijklmnop$3dL1LkYnZM.OVXuVdnnaKVDlLYT92dRwOzDZ5XiVCe.", true),
+    ("$gy$j75$abcdefghijklmnop$5Matl8XuRgYmKQHzzPfQ1wwZku2K3P416/n0C0jUu9D", true),
+    // Ledger 451 to 455.
+    ("{SSHA256}+E+iFJ27Yu1ODPH1UNKUmzOmUT06dwfghQJRHHnMsO5zYWx0", false),
+    (
+        "{SSHA512}E491yrR9AdCoE7rbOPYS3EZgSuZpVE65AD9xko08s6floNesY/Zpe9zMVvLix4S2FiQSJ99RIkNvhHomNO9uL3NhbHQ=",
+        false,
+    ),
+    ("{PLAIN}secret", false),
+    ("{CLEARTEXT}secret", false),
+    (
+        "$argon2id$v=19$m=65536,t=3,p=1$PS8HDK+BZgE9+OHHt/ro6A$C9Jf7rdjoMZJZ2L7dIqlQwPcEMobl5BxsPkNg7CIwEQ",
+        false,
+    ),
+    (
+        "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$OjxpQA0eEqnXE4raWuu8uQ$ZR/kATChaZYcX79r9KSFeeBVv5a4U6Vyt2Ve3JaxSis",
+        false,
+    ),
+    ("{PBKDF2}$1$5fO7R4uqlt70FTrE$5000$846898cfeda34a356c6320505d2fa4de1ac4904d", false),
+    ("{PBKDF2-SHA256}1000$EBESExQVFhcYGRobHB0eHw$Qkm6ZTllJTCFMoG/YwHqZvLSlGLYMCAlqUAVyqDKLLw", false),
+    (
+        "{SCRAM-SHA-1}4096,yazeRstdbgzai3ElHOzgrg==,HShaBU/SKge5FA+0G5XM9w7tqh4=,JC+m2cSOA4FwwhnGowh0+JM3/Mw=",
+        false,
+    ),
+    (
+        "SCRAM-SHA-256$4096:EBESExQVFhcYGRobHB0eHw==$8S1HGPgPSVK5CD5xp42r4udKgYcfROqLrd+yXyNZCs0=:0Wq2a038K8/1UOMo24jIGBB37b41ldUVvZLLPVwSwQ4=",
+        false,
+    ),
 ];
 
 /// Stored passwords that belong to no password at all, whoever is asked.
-const NEVER: [&str; 13] = [
+const NEVER: [&str; 11] = [
     "*",
     "!",
     "x",
     "secret",
-    "{PLAIN}secret",
     "{crypt}{sha256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
-    "{SSHA256}+E+iFJ27Yu1ODPH1UNKUmzOmUT06dwfghQJRHHnMsO5zYWx0",
     "{MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
     "{MD5}$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1",
     "{MD5RAW}5EBE2294ECD0E0F08EAB7690D2A6EE69",

@@ -7,19 +7,20 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-/// The digests that Courier's prefixes name.
-#[derive(Clone, Copy)]
+use super::Flaw;
+
+/// The digests that the prefixes name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Md5,
     Md5Raw,
     Sha,
     SaltedSha,
     Sha256,
+    SaltedSha256,
     Sha512,
+    SaltedSha512,
 }
-
-/// Octets of a SHA-1 digest.
-const SHA1_LENGTH: usize = 20;
 
 impl Scheme {
     /// The scheme that `prefix`, braces included, names in any case.
@@ -30,38 +31,69 @@ impl Scheme {
             b"{SHA}" => Scheme::Sha,
             b"{SSHA}" => Scheme::SaltedSha,
             b"{SHA256}" => Scheme::Sha256,
+            b"{SSHA256}" => Scheme::SaltedSha256,
             b"{SHA512}" => Scheme::Sha512,
+            b"{SSHA512}" => Scheme::SaltedSha512,
             _ => return None,
         })
     }
 
-    /// Whether `stored`, the text behind the prefix, belongs to `clear`.
-    pub(super) fn check(self, stored: &[u8], clear: &[u8]) -> bool {
+    /// `stored`, the text behind the prefix, taken apart.
+    ///
+    /// A salt follows the digest and may have any length (ledger 600, 451).
+    pub(super) fn parse(self, stored: &[u8]) -> Result<Hash, Flaw> {
+        if self == Scheme::Md5Raw {
+            return Ok(Hash { scheme: self, digest: stored.to_vec(), salt: Vec::new() });
+        }
+        let mut digest = STANDARD.decode(stored).map_err(|_| Flaw::NoPassword)?;
+        if digest.len() < self.length() {
+            return Err(Flaw::NoPassword);
+        }
+        let salt = digest.split_off(self.length());
+        if salt.is_empty() || self.is_salted() {
+            Ok(Hash { scheme: self, digest, salt })
+        } else {
+            Err(Flaw::NoPassword)
+        }
+    }
+
+    fn is_salted(self) -> bool {
+        matches!(self, Scheme::SaltedSha | Scheme::SaltedSha256 | Scheme::SaltedSha512)
+    }
+
+    /// Octets of the digest.
+    fn length(self) -> usize {
         match self {
-            Scheme::Md5 => is_base64_of(stored, &Md5::digest(clear)),
-            Scheme::Md5Raw => lower_hex(&Md5::digest(clear)).as_bytes().ct_eq(stored).into(),
-            Scheme::Sha => is_base64_of(stored, &Sha1::digest(clear)),
-            Scheme::SaltedSha => check_salted(stored, clear),
-            Scheme::Sha256 => is_base64_of(stored, &Sha256::digest(clear)),
-            Scheme::Sha512 => is_base64_of(stored, &Sha512::digest(clear)),
+            Scheme::Md5 | Scheme::Md5Raw => 16,
+            Scheme::Sha | Scheme::SaltedSha => 20,
+            Scheme::Sha256 | Scheme::SaltedSha256 => 32,
+            Scheme::Sha512 | Scheme::SaltedSha512 => 64,
         }
     }
 }
 
-fn is_base64_of(stored: &[u8], digest: &[u8]) -> bool {
-    STANDARD.decode(stored).is_ok_and(|octets| octets.ct_eq(digest).into())
+/// A stored digest.
+pub(super) struct Hash {
+    scheme: Scheme,
+    /// Octets, or of [`Scheme::Md5Raw`] the digits.
+    digest: Vec<u8>,
+    salt: Vec<u8>,
 }
 
-/// SHA-1 of password and salt, then the salt, which may have any length
-/// (ledger 600: Courier's is exactly 4 octets).
-fn check_salted(stored: &[u8], clear: &[u8]) -> bool {
-    let Ok(octets) = STANDARD.decode(stored) else {
-        return false;
-    };
-    let Some((digest, salt)) = octets.split_at_checked(SHA1_LENGTH) else {
-        return false;
-    };
-    Sha1::new().chain_update(clear).chain_update(salt).finalize().as_slice().ct_eq(digest).into()
+impl Hash {
+    pub(super) fn check(&self, clear: &[u8]) -> bool {
+        match self.scheme {
+            Scheme::Md5 => self.is_digest::<Md5>(clear),
+            Scheme::Md5Raw => lower_hex(&Md5::digest(clear)).as_bytes().ct_eq(&self.digest).into(),
+            Scheme::Sha | Scheme::SaltedSha => self.is_digest::<Sha1>(clear),
+            Scheme::Sha256 | Scheme::SaltedSha256 => self.is_digest::<Sha256>(clear),
+            Scheme::Sha512 | Scheme::SaltedSha512 => self.is_digest::<Sha512>(clear),
+        }
+    }
+
+    fn is_digest<D: Digest>(&self, clear: &[u8]) -> bool {
+        D::new().chain_update(clear).chain_update(&self.salt).finalize().as_slice().ct_eq(&self.digest).into()
+    }
 }
 
 /// `octets` as lower-case hexadecimal digits.

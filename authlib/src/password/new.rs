@@ -33,7 +33,7 @@ pub fn stored(scheme: Scheme, clear: &[u8]) -> Result<String, Failed> {
         Scheme::Des => salt::<2>()?,
         Scheme::Md5Crypt => format!("$1${}$", salt::<8>()?),
     };
-    let hash = system::crypt::hash(clear, setting.as_bytes()).ok_or(Failed::Crypt)?;
+    let hash = system::crypt::hash(clear, setting.as_bytes())?.ok_or(Failed::Crypt)?;
     String::from_utf8(hash).map_err(|_| Failed::Crypt)
 }
 

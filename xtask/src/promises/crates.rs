@@ -15,9 +15,12 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     (
         "authlib",
         &[
+            "argon2",
             "base64",
             "gdbm-native",
+            "hmac",
             "md-5",
+            "pbkdf2",
             "rustix",
             "sha1",
             "sha2",
