@@ -296,9 +296,9 @@ mod tests {
             let at = at.index(stored.len());
             let same = stored[at].eq_ignore_ascii_case(&octet);
             stored[at] = octet;
-            // A digit more or less of work is allowed, and tried elsewhere.
+            // What asks for another amount of work is tried elsewhere.
             prop_assume!(!octet.is_ascii_digit());
-            prop_assert!(same || !is_password(&stored) || verify(&stored, b"Secret").is_ok_and(|right| !right));
+            prop_assert!(same || !matches!(verify(&stored, b"Secret"), Ok(true)));
         }
     }
 }
