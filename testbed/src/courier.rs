@@ -84,7 +84,9 @@ impl Authdaemond {
     pub fn command(&mut self, program: impl AsRef<OsStr>) -> Outcome<Command> {
         self.await_socket()?;
         let mut command = daemon("nsenter");
-        command.arg(format!("--mount=/proc/{}/ns/mnt", self.daemon.child().id())).arg("--").arg(program);
+        let process = format!("/proc/{}", self.daemon.child().id());
+        command.arg(format!("--mount={process}/ns/mnt")).arg(format!("--root={process}/root"));
+        command.arg("--").arg(program);
         Ok(command)
     }
 

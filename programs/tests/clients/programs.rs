@@ -138,6 +138,14 @@ impl Errand {
         Ok(path)
     }
 
+    /// A script of `clients/`, where everybody can read it.
+    fn script(&self, name: &str) -> Outcome<PathBuf> {
+        let script = self.directory.join(name);
+        fs::copy(root().join("programs/tests/clients").join(name), &script)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o644))?;
+        Ok(script)
+    }
+
     /// A call of `program` as an ordinary user.
     fn call(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -204,16 +212,14 @@ fn fetchmail(errand: &Errand) -> Outcome {
 }
 
 fn getmail(errand: &Errand) -> Outcome {
-    // getmail starts to listen for its child's end only after it has started
-    // it, and waits in vain for one that was quicker. Ours takes its time.
     let settings = errand.settings(&format!(
         "[retriever]\ntype = SimplePOP3Retriever\nserver = {ip}\nport = {port}\n\
          username = alice\npassword = secret\n\
-         [destination]\ntype = MDA_external\npath = /bin/sh\n\
-         arguments = (\"-c\", \"sleep 0.5; cat > $(mktemp --tmpdir={inbox})\")\n\
+         [destination]\ntype = MDA_external\npath = /bin/sh\narguments = ('{script}', '{inbox}')\n\
          [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\nverbose = 0\n",
         ip = errand.server.ip(),
         port = errand.server.port(),
+        script = errand.script("deliver.sh")?.display(),
         inbox = errand.inbox().display(),
         delete = !errand.keep,
     ))?;
@@ -243,11 +249,11 @@ fn poplib(errand: &Errand) -> Outcome {
 
 /// Runs a script of `clients/`, which are a library's few lines of use.
 fn script(errand: &Errand, interpreter: &str, name: &str) -> Outcome {
-    let text = fs::read_to_string(root().join("programs/tests/clients").join(name))?;
-    let script = errand.directory.join(name);
-    fs::write(&script, text)?;
     let keep = if errand.keep { "keep" } else { "delete" };
     let mut command = errand.call(interpreter);
-    command.arg(script).arg(errand.server.ip().to_string()).arg(errand.server.port().to_string());
+    command
+        .arg(errand.script(name)?)
+        .arg(errand.server.ip().to_string())
+        .arg(errand.server.port().to_string());
     succeed(command.arg(errand.inbox()).arg(keep), &[]).map(drop)
 }
