@@ -72,14 +72,14 @@ impl Session<'_> {
     fn open(&mut self, state: State, door: Door) -> Outcome {
         let login = state == State::Transaction;
         if state != State::Connection && door == Door::Login {
-            self.expect(b"+OK Hello there.\r\n")?;
+            self.begins_with(b"+OK Hello there.\r\n")?;
         }
         if login && door == Door::Login {
             self.send(b"USER alice\r\n")?;
-            self.expect(b"+OK Password required.\r\n")?;
+            self.begins_with(b"+OK Password required.\r\n")?;
             self.send(b"PASS secret\r\n")?;
         }
-        if login { self.expect(b"+OK logged in.\r\n") } else { Ok(()) }
+        if login { self.begins_with(b"+OK logged in.\r\n") } else { Ok(()) }
     }
 
     fn step(&mut self, step: &Step, stage: &Stage<'_>) -> Outcome {
@@ -117,7 +117,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn expect(&mut self, wanted: &[u8]) -> Outcome {
+    fn begins_with(&mut self, wanted: &[u8]) -> Outcome {
         let received = self.line()?;
         if received == wanted { Ok(()) } else { Err("the session did not begin as usual".into()) }
     }
