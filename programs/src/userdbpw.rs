@@ -1,9 +1,8 @@
 //! userdbpw(8): a password from standard input, its stored form on standard
 //! output (reference: authlib 8).
 //!
-//! Without an option it makes traditional DES crypt, as Courier's does: the
-//! programs that read these files may know nothing else, and scripts expect
-//! it. It is a weak form, so the program says what is lost.
+//! Without an option it makes what is modern, where Courier's makes DES crypt
+//! (ledger 450): scripts take whatever comes out, and so does Courier.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,17 +12,15 @@ use std::process::ExitCode;
 use authlib::hmac_state::Hash;
 use authlib::password::new::{self, Scheme};
 use authlib::printable::has_control;
+use authlib::scram_keys;
 use zeroize::Zeroizing;
 
 use crate::prompt::{self, Echo};
 
-/// Octets of a password that DES crypt looks at.
-const DES_LENGTH: usize = 8;
-
 /// What is made of the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    Crypt(Scheme),
+    Password(Scheme),
     Hmac(Hash),
 }
 
@@ -59,29 +56,46 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The options beside those for HMAC; the first is Courier's, the others are
+/// not (ledger 459).
+const OPTIONS: [(&str, Scheme); 8] = [
+    ("md5", Scheme::Md5Crypt),
+    ("des", Scheme::Des),
+    ("sha512", Scheme::Sha512Crypt),
+    ("bcrypt", Scheme::Bcrypt),
+    ("yescrypt", Scheme::Yescrypt),
+    ("argon2id", Scheme::Argon2id),
+    ("scram-sha-1", Scheme::Scram(scram_keys::Hash::Sha1)),
+    ("scram-sha-256", Scheme::Scram(scram_keys::Hash::Sha256)),
+];
+
 fn form(arguments: &[OsString]) -> Result<Form, Failed> {
-    let [argument] = arguments else {
-        return if arguments.is_empty() { Ok(Form::Crypt(Scheme::Des)) } else { Err(Failed::Argument) };
+    let argument = match arguments {
+        [] => return Ok(Form::Password(Scheme::MODERN)),
+        [argument] => argument.to_str().and_then(|argument| argument.strip_prefix('-')),
+        _ => None,
     };
-    match argument.to_str().and_then(|argument| argument.strip_prefix('-')) {
-        Some("md5") => Ok(Form::Crypt(Scheme::Md5Crypt)),
-        Some(name) => {
-            Hash::ALL.into_iter().find(|hash| hash.name() == name).map(Form::Hmac).ok_or(Failed::Argument)
-        }
-        None => Err(Failed::Argument),
-    }
+    let name = argument.ok_or(Failed::Argument)?;
+    let password = OPTIONS.into_iter().find(|(option, _)| *option == name);
+    let hmac = || Hash::ALL.into_iter().find(|hash| hash.name() == name);
+    password
+        .map(|(_, scheme)| Form::Password(scheme))
+        .or_else(|| hmac().map(Form::Hmac))
+        .ok_or(Failed::Argument)
 }
 
 fn convert(form: Form) -> Result<(), Failed> {
     let password = password()?;
-    if form == Form::Crypt(Scheme::Des) && password.len() > DES_LENGTH {
+    if let Form::Password(scheme) = form
+        && let Some(counted) = scheme.counted().filter(|counted| password.len() > *counted)
+    {
         let _ = writeln!(
             io::stderr(),
-            "userdbpw: only the first {DES_LENGTH} characters count in this form; -md5 uses all of them."
+            "userdbpw: only the first {counted} characters count in this form; -yescrypt uses all of them."
         );
     }
     let mut stored = match form {
-        Form::Crypt(scheme) => Zeroizing::new(new::stored(scheme, &password)?),
+        Form::Password(scheme) => Zeroizing::new(new::stored(scheme, &password)?),
         Form::Hmac(hash) => hash.stored(&password),
     };
     stored.push('\n');
@@ -115,8 +129,10 @@ mod tests {
     #[test]
     fn options_are_those_of_the_manual_and_no_others() {
         let form = |words: &[&str]| form(&words.iter().map(Into::into).collect::<Vec<_>>());
-        assert!(matches!(form(&[]), Ok(Form::Crypt(Scheme::Des))));
-        assert!(matches!(form(&["-md5"]), Ok(Form::Crypt(Scheme::Md5Crypt))));
+        assert!(matches!(form(&[]), Ok(Form::Password(Scheme::Yescrypt))));
+        assert!(matches!(form(&["-md5"]), Ok(Form::Password(Scheme::Md5Crypt))));
+        assert!(matches!(form(&["-des"]), Ok(Form::Password(Scheme::Des))));
+        assert!(matches!(form(&["-bcrypt"]), Ok(Form::Password(Scheme::Bcrypt))));
         assert!(matches!(form(&["-hmac-md5"]), Ok(Form::Hmac(Hash::Md5))));
         assert!(matches!(form(&["-hmac-sha1"]), Ok(Form::Hmac(Hash::Sha1))));
         assert!(matches!(form(&["-hmac-sha256"]), Ok(Form::Hmac(Hash::Sha256))));

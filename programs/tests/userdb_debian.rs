@@ -233,19 +233,41 @@ fn they_can_change_a_password_in_a_directory_that_we_compiled() {
 }
 
 #[test]
+fn what_our_userdbpw_makes_for_crypt_is_recognised_by_them() {
+    if !is_here(courier::missing_authdaemond()) {
+        return;
+    }
+    let mut theirs = Theirs::start();
+    let userdb = theirs.etc().join("userdb");
+    let options = ["", "-md5", "-des", "-sha512", "-bcrypt", "-yescrypt"];
+    let record = |(number, option): (usize, &&str)| {
+        let stored = made(env!("CARGO_BIN_EXE_userdbpw"), option);
+        format!("user{number}\tuid=5000|gid=5000|home=/h|systempw={stored}\n")
+    };
+    write_private(&userdb, &options.iter().enumerate().map(record).collect::<String>());
+    compile(OUR_MAKEUSERDB, &userdb);
+    for (number, option) in options.iter().enumerate() {
+        let user = format!("user{number}");
+        assert!(theirs.authtest(&[&user, "secret"]) && !theirs.authtest(&[&user, "wrong"]), "{option}");
+    }
+}
+
+/// What `program`, a userdbpw, makes of `secret`.
+fn made(program: &str, option: &str) -> String {
+    let shell = format!("echo secret | {program} {option}");
+    let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+#[test]
 fn what_their_userdbpw_makes_is_recognised() {
     if !is_here(missing(THEIR_USERDBPW)) {
         return;
     }
-    let made = |option: &str| {
-        let shell = format!("echo secret | {THEIR_USERDBPW} {option}");
-        let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    };
     for option in ["", "-md5"] {
-        assert!(password::check(made(option).as_bytes(), b"secret"), "{option}");
+        assert!(password::check(made(THEIR_USERDBPW, option).as_bytes(), b"secret"), "{option}");
     }
     for hash in authlib::hmac_state::Hash::ALL {
-        assert_eq!(made(&format!("-{}", hash.name())), hash.stored(b"secret").as_str());
+        assert_eq!(made(THEIR_USERDBPW, &format!("-{}", hash.name())), hash.stored(b"secret").as_str());
     }
 }

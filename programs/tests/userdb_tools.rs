@@ -198,7 +198,15 @@ fn changes_wait_for_whoever_holds_the_lock() {
 #[test]
 fn a_password_goes_from_userdbpw_by_userdb_and_makeuserdb_to_a_login() {
     let house = House::new();
-    for option in [&[] as &[&str], &["-md5"]] {
+    for option in [
+        &[] as &[&str],
+        &["-md5"],
+        &["-des"],
+        &["-sha512"],
+        &["-bcrypt"],
+        &["-argon2id"],
+        &["-scram-sha-256"],
+    ] {
         let stored = house.userdbpw(option, "secret\n");
         assert_eq!((stored.errors.as_str(), stored.status), ("", 0));
         assert!(check(stored.output.trim_end().as_bytes(), b"secret"), "{stored:?}");
@@ -226,7 +234,10 @@ fn userdbpw_makes_what_the_manual_says_and_refuses_what_is_useless() {
         assert_eq!(house.userdbpw(&[], input), said("", &format!("userdbpw: {reason}\n"), 1));
     }
     assert_eq!(house.userdbpw(&["-md5"], &"x".repeat(5000)).status, 1);
-    let long = house.userdbpw(&[], "nine chars\n");
+    // Ledger 450.
+    let modern = house.userdbpw(&[], "nine chars\n");
+    assert!(modern.output.starts_with("$y$") && modern.errors.is_empty(), "{modern:?}");
+    let long = house.userdbpw(&["-des"], "nine chars\n");
     assert!(
         long.status == 0 && long.output.len() == 14 && long.errors.contains("first 8 characters"),
         "{long:?}"

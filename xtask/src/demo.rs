@@ -139,8 +139,7 @@ impl Stage {
     /// The password's hash, by userdbpw; the password goes through its
     /// standard input, where nobody else sees it.
     fn hash(&self, password: &str) -> Result<String> {
-        let mut userdbpw =
-            self.program("userdbpw").arg("-md5").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut userdbpw = self.program("userdbpw").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         userdbpw.stdin.take().context("userdbpw's input")?.write_all(format!("{password}\n").as_bytes())?;
         let output = userdbpw.wait_with_output()?;
         ensure!(output.status.success(), "userdbpw failed");

@@ -57,6 +57,22 @@ impl Scheme {
         }
     }
 
+    /// The stored form of `clear`, prefix included. Where the scheme has no
+    /// salt it is to be empty.
+    pub(super) fn make(self, clear: &[u8], salt: &[u8]) -> String {
+        let base64 = |digest: &[u8]| STANDARD.encode([digest, salt].concat());
+        match self {
+            Scheme::Md5 => format!("{{MD5}}{}", base64(&digest::<Md5>(clear, salt))),
+            Scheme::Md5Raw => format!("{{MD5RAW}}{}", lower_hex(&digest::<Md5>(clear, salt))),
+            Scheme::Sha => format!("{{SHA}}{}", base64(&digest::<Sha1>(clear, salt))),
+            Scheme::SaltedSha => format!("{{SSHA}}{}", base64(&digest::<Sha1>(clear, salt))),
+            Scheme::Sha256 => format!("{{SHA256}}{}", base64(&digest::<Sha256>(clear, salt))),
+            Scheme::SaltedSha256 => format!("{{SSHA256}}{}", base64(&digest::<Sha256>(clear, salt))),
+            Scheme::Sha512 => format!("{{SHA512}}{}", base64(&digest::<Sha512>(clear, salt))),
+            Scheme::SaltedSha512 => format!("{{SSHA512}}{}", base64(&digest::<Sha512>(clear, salt))),
+        }
+    }
+
     fn is_salted(self) -> bool {
         matches!(self, Scheme::SaltedSha | Scheme::SaltedSha256 | Scheme::SaltedSha512)
     }
@@ -84,7 +100,7 @@ impl Hash {
     pub(super) fn check(&self, clear: &[u8]) -> bool {
         match self.scheme {
             Scheme::Md5 => self.is_digest::<Md5>(clear),
-            Scheme::Md5Raw => lower_hex(&Md5::digest(clear)).as_bytes().ct_eq(&self.digest).into(),
+            Scheme::Md5Raw => lower_hex(&digest::<Md5>(clear, b"")).as_bytes().ct_eq(&self.digest).into(),
             Scheme::Sha | Scheme::SaltedSha => self.is_digest::<Sha1>(clear),
             Scheme::Sha256 | Scheme::SaltedSha256 => self.is_digest::<Sha256>(clear),
             Scheme::Sha512 | Scheme::SaltedSha512 => self.is_digest::<Sha512>(clear),
@@ -92,8 +108,12 @@ impl Hash {
     }
 
     fn is_digest<D: Digest>(&self, clear: &[u8]) -> bool {
-        D::new().chain_update(clear).chain_update(&self.salt).finalize().as_slice().ct_eq(&self.digest).into()
+        digest::<D>(clear, &self.salt).ct_eq(&self.digest).into()
     }
+}
+
+fn digest<D: Digest>(clear: &[u8], salt: &[u8]) -> Vec<u8> {
+    D::new().chain_update(clear).chain_update(salt).finalize().to_vec()
 }
 
 /// `octets` as lower-case hexadecimal digits.
