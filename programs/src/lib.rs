@@ -15,6 +15,7 @@ pub mod maildirmake;
 pub mod makeuserdb;
 pub mod places;
 pub mod prompt;
+pub mod skeleton;
 pub mod tcpd;
 pub mod userdb_tool;
 pub mod userdbpw;

@@ -12,6 +12,7 @@ use crate::chain::{self, Handover};
 use crate::environment;
 use crate::log::{self, Harmless, Peer};
 use crate::places;
+use crate::skeleton;
 
 /// Why this process is still itself.
 pub(super) enum Answer {
@@ -83,6 +84,7 @@ fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Han
             return Answer::CannotTell;
         }
     };
+    make_home(account);
     if let Err(error) = system::user::become_for_good(account.ids.uid(), account.ids.gid(), &groups) {
         log::warning(&format_args!("{address}: {error}"));
         return Answer::CannotTell;
@@ -98,6 +100,17 @@ fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Han
     let maildir = account.maildir.as_ref().map_or(maildir, |own| own.as_os_str());
     let error = handover.exec_next(&[program.to_owned(), maildir.to_owned()]);
     cannot_run(Some(program), &error)
+}
+
+/// Makes the home directory if that is asked for and there is none; that it
+/// could not be made shows when it cannot be entered.
+fn make_home(account: &Account) {
+    let Some(skeleton) = environment::non_empty("AUTH_MKHOMEDIR_SKEL") else { return };
+    let (home, ids) = (&account.home, &account.ids);
+    if let Err(error) = skeleton::make_home(skeleton.as_ref(), home, ids.uid(), ids.gid()) {
+        let home = Harmless(home.as_os_str().as_encoded_bytes());
+        log::warning(&format_args!("{home}: {error}!!"));
+    }
 }
 
 fn cannot_run(program: Option<&OsStr>, error: &std::io::Error) -> Answer {
