@@ -16,6 +16,7 @@
 //! authentication; "ledger" is `docs/courier-ledger.md`.
 
 pub mod account;
+pub mod authdaemonrc;
 pub mod daemon;
 pub mod domain;
 pub mod hmac_state;

@@ -3,6 +3,7 @@
 //!
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
+pub mod authdaemond;
 pub mod authuserdb;
 pub mod chain;
 pub mod connection;
@@ -13,6 +14,9 @@ pub mod login;
 pub mod mailbox;
 pub mod maildirmake;
 pub mod makeuserdb;
+pub mod modules;
+mod pidfile;
+pub mod pipe_face;
 pub mod places;
 pub mod prompt;
 pub mod skeleton;

@@ -6,6 +6,7 @@
 //! crates, so that it judges Courier's programs and ours with one measure.
 //! The format of the sessions is described in `dialogues/README.md`.
 
+pub mod authdaemond;
 pub mod chain;
 pub mod client;
 pub mod courier;

@@ -10,7 +10,6 @@ mod listeners;
 mod logger;
 mod notices;
 mod options;
-mod pidfile;
 mod ports;
 mod program;
 mod rights;
@@ -22,7 +21,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -30,10 +29,10 @@ use system::process::{Background, Daemon};
 
 use self::logger::Logger;
 use self::options::{LogTo, Request, Settings};
-use self::pidfile::PidFile;
 use self::program::{Program, Stderr};
 use self::rights::Rights;
 use self::serve::Server;
+use crate::pidfile::{self, PathError, PidFile};
 
 /// Runs couriertcpd with the command line of this process.
 #[must_use]
@@ -149,25 +148,6 @@ fn status(outcome: Result<(), String>) -> ExitCode {
             let _ = writeln!(io::stderr(), "{line}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// An error and the path it is about, shown as perror(3) would.
-#[derive(Debug)]
-struct PathError {
-    path: PathBuf,
-    error: io::Error,
-}
-
-impl PathError {
-    fn new(path: &Path, error: io::Error) -> Self {
-        PathError { path: path.to_owned(), error }
-    }
-}
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), reason(&self.error))
     }
 }
 

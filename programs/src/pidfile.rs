@@ -1,4 +1,4 @@
-//! The pid file of daemon mode, and its lock (reference couriertcpd.md 4).
+//! The pid file of a daemon, and its lock (reference couriertcpd.md 4).
 //!
 //! What counts is the lock on `FILE.lock`: it dies with its holder, and the
 //! kernel says who that is. `FILE` holds the same number for scripts to read.
@@ -6,25 +6,44 @@
 //! stops and restarts the other.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use authlib::printable::reason;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::PathError;
+/// An error and the path it is about, shown as perror(3) would.
+#[derive(Debug)]
+pub(crate) struct PathError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl PathError {
+    pub(crate) fn new(path: &Path, error: io::Error) -> Self {
+        PathError { path: path.to_owned(), error }
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), reason(&self.error))
+    }
+}
 
 /// A pid file that is locked by this process until it ends.
 ///
 /// The kind of lock wants it so: closing any descriptor of the lock file would
 /// give it up, hence it is opened here only, and once.
 #[derive(Debug)]
-pub(super) struct PidFile {
+pub(crate) struct PidFile {
     path: PathBuf,
     _lock: File,
 }
@@ -34,7 +53,7 @@ impl PidFile {
     ///
     /// # Errors
     /// What open(2) or fcntl(2) report on `FILE.lock`.
-    pub(super) fn claim(path: &Path) -> Result<Option<Self>, PathError> {
+    pub(crate) fn claim(path: &Path) -> Result<Option<Self>, PathError> {
         let lock = lock_file(path, true)?;
         match fcntl(&lock, FcntlArg::F_SETLK(&whole_file())) {
             Ok(_) => Ok(Some(PidFile { path: path.to_owned(), _lock: lock })),
@@ -48,7 +67,7 @@ impl PidFile {
     ///
     /// # Errors
     /// What unlink(2), open(2) or write(2) report.
-    pub(super) fn write_pid(&self) -> Result<(), PathError> {
+    pub(crate) fn write_pid(&self) -> Result<(), PathError> {
         let write = || {
             match std::fs::remove_file(&self.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -66,7 +85,7 @@ impl PidFile {
 ///
 /// # Errors
 /// What open(2), fcntl(2) or kill(2) report.
-pub(super) fn stop(path: &Path) -> Result<(), PathError> {
+pub(crate) fn stop(path: &Path) -> Result<(), PathError> {
     let Some((lock, holder)) = holder(path)? else { return Ok(()) };
     send(path, holder, Signal::SIGTERM)?;
     loop {
@@ -82,7 +101,7 @@ pub(super) fn stop(path: &Path) -> Result<(), PathError> {
 ///
 /// # Errors
 /// What open(2), fcntl(2) or kill(2) report.
-pub(super) fn restart(path: &Path) -> Result<(), PathError> {
+pub(crate) fn restart(path: &Path) -> Result<(), PathError> {
     match holder(path)? {
         Some((_lock, holder)) => send(path, holder, Signal::SIGHUP),
         None => Ok(()),

@@ -1,0 +1,7 @@
+//! authdaemond. See [`programs::authdaemond`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::authdaemond::run()
+}
