@@ -7,15 +7,19 @@
 //!
 //! [`digest`], [`crypt`], [`argon2`] and [`pbkdf2`] know one family of forms
 //! each, and [`scram_keys`](crate::scram_keys) one more. [`new`] makes
-//! passwords.
+//! passwords. [`limit`] and [`answers`] are for servers that compare many.
 
+pub mod answers;
 mod argon2;
 mod crypt;
 mod digest;
+pub mod limit;
 pub mod new;
 pub(crate) mod pbkdf2;
 
+pub use answers::Answers;
 pub(crate) use digest::lower_hex;
+pub use limit::Limit;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -54,6 +58,16 @@ pub fn check(stored: &[u8], clear: &[u8]) -> bool {
 #[must_use]
 pub fn is_password(stored: &[u8]) -> bool {
     !matches!(Form::of(stored), Err(Flaw::NoPassword))
+}
+
+/// The password itself, if it is stored in clear: mechanisms that have to
+/// compute something of it can then do so.
+#[must_use]
+pub fn in_clear(stored: &[u8]) -> Option<&[u8]> {
+    match Form::of(stored) {
+        Ok(Form::Clear(clear)) if !clear.is_empty() => Some(clear),
+        _ => None,
+    }
 }
 
 /// A stored password of nobody's, in the form that new ones have. To compare
@@ -147,7 +161,7 @@ fn number(text: &[u8]) -> Result<u32, Flaw> {
 }
 #[cfg(test)]
 mod tests {
-    use super::{NOBODYS, check, is_password, verify};
+    use super::{NOBODYS, check, in_clear, is_password, verify};
     use proptest::prelude::*;
 
     /// Every form that there is, of the password `secret`, by whoever makes
@@ -254,6 +268,14 @@ mod tests {
                 !verify(stored.as_bytes(), b"secret").unwrap() && !check(stored.as_bytes(), b""),
                 "{stored}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_is_in_clear_if_it_says_so() {
+        assert_eq!(in_clear(b"{plain}secret"), Some(b"secret".as_slice()));
+        for stored in ["{PLAIN}", "secret", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="] {
+            assert_eq!(in_clear(stored.as_bytes()), None);
         }
     }
 
