@@ -17,6 +17,7 @@
 
 pub mod account;
 pub mod authdaemonrc;
+pub mod cram;
 pub mod daemon;
 pub mod domain;
 pub mod hmac_state;

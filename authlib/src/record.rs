@@ -4,9 +4,17 @@
 //! ```text
 //! pop3 LF login LF alice LF secret LF LF
 //! └service └authtype └authdata, which ends with LF itself
+//!
+//! pop3 LF cram-md5 LF challenge LF response LF LF
+//!                     └both in base64, as on the wire
 //! ```
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
 use crate::Secret;
+use crate::cram::{self, Proof};
 use crate::printable::has_control;
 
 /// Most octets that a record may have.
@@ -60,21 +68,57 @@ pub struct Login<'a> {
     pub password: &'a [u8],
 }
 
+/// What a record says of somebody.
+pub enum Claim<'a> {
+    /// That this is the password.
+    Login(Login<'a>),
+    /// That whoever made this proof knows the password.
+    Proof(Proof),
+}
+
+impl Claim<'_> {
+    /// Whom it is about.
+    #[must_use]
+    pub fn user(&self) -> &[u8] {
+        match self {
+            Claim::Login(login) => login.user,
+            Claim::Proof(proof) => proof.user(),
+        }
+    }
+
+    /// The password in clear, if it was said.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        match self {
+            Claim::Login(login) => Some(login.password),
+            Claim::Proof(_) => None,
+        }
+    }
+}
+
 impl Record {
     /// The record of somebody who gives a name and a password.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn login(service: &[u8], user: &[u8], password: &[u8]) -> Result<Self, Refused> {
-        for (name, field) in [("service", service), ("user name", user), ("password", password)] {
-            if has_control(field) {
-                return Err(Refused::ControlOctet(name));
-            }
-            if field.is_empty() {
-                return Err(Refused::Empty(name));
-            }
-        }
+        usable("service", service)?;
+        usable("user name", user)?;
+        usable("password", password)?;
         Record::assemble(&[service, b"login", user, password])
+    }
+
+    /// The record of somebody who has proved to know a password.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn proof(service: &[u8], proof: &Proof) -> Result<Self, Refused> {
+        usable("service", service)?;
+        usable("user name", proof.user())?;
+        let challenge = STANDARD.encode(proof.challenge());
+        let response = Zeroizing::new(STANDARD.encode(proof.response().expose()));
+        let authtype = cram::authtype(proof.hash());
+        Record::assemble(&[service, authtype.as_bytes(), challenge.as_bytes(), response.as_bytes()])
     }
 
     /// One line for each field and the LF that ends authdata.
@@ -153,6 +197,20 @@ impl Record {
         octets.strip_suffix(b"\n").filter(|shorter| shorter.ends_with(b"\n")).unwrap_or(octets)
     }
 
+    /// What it says, if the authtype is one that we know and authdata have its
+    /// form.
+    #[must_use]
+    pub fn claim(&self) -> Option<Claim<'_>> {
+        match cram::hash_of(self.authtype()) {
+            Some(hash) => {
+                let (challenge, response) = self.two_lines()?;
+                let response = Zeroizing::new(STANDARD.decode(response).ok()?);
+                Proof::new(hash, &STANDARD.decode(challenge).ok()?, &response).map(Claim::Proof)
+            }
+            None => self.credentials().map(Claim::Login),
+        }
+    }
+
     /// User and password, if the authtype is `login` and authdata are two
     /// lines.
     #[must_use]
@@ -160,17 +218,36 @@ impl Record {
         if self.authtype() != b"login" {
             return None;
         }
+        let (user, password) = self.two_lines()?;
+        Some(Login { user, password })
+    }
+
+    /// Authdata, if they are two lines.
+    fn two_lines(&self) -> Option<(&[u8], &[u8])> {
         let mut lines = self.authdata().strip_suffix(b"\n")?.split(|&octet| octet == b'\n');
         match (lines.next(), lines.next(), lines.next()) {
-            (Some(user), Some(password), None) => Some(Login { user, password }),
+            (Some(first), Some(second), None) => Some((first, second)),
             _ => None,
         }
     }
 }
 
+/// Whether a module may see `field`, which is called `name`.
+fn usable(name: &'static str, field: &[u8]) -> Result<(), Refused> {
+    if has_control(field) {
+        Err(Refused::ControlOctet(name))
+    } else if field.is_empty() {
+        Err(Refused::Empty(name))
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LIMIT, Malformed, Record, Refused};
+    use super::{Claim, LIMIT, Malformed, Record, Refused};
+    use crate::cram::Proof;
+    use crate::hmac_state::Hash;
     use proptest::prelude::*;
 
     #[test]
@@ -179,6 +256,57 @@ mod tests {
         assert_eq!(record.encode().expose(), b"pop3\nlogin\nalice\nsecret\n\n");
         assert_eq!(record.body(), b"pop3\nlogin\nalice\nsecret\n");
         assert_eq!((record.service(), record.authtype()), (b"pop3".as_slice(), b"login".as_slice()));
+    }
+
+    /// As Courier's login program sends it (reference: authlib 3.4).
+    const COURIERS_PROOF: &[u8] = b"pop3\ncram-md5\n\
+        PDBERUI4NTg4OTkxNENCNDc4OTkxNTQyRjg4RkJGOEVFQHZtPg==\n\
+        YWxpY2UgYjdlZWE0ZTU0NWU4Y2FjYjM0ODgyNmFjYWFkNDFhZTU=\n";
+
+    fn proof_of(record: &Record) -> Option<Proof> {
+        match record.claim() {
+            Some(Claim::Proof(proof)) => Some(proof),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_proof_travels_in_base64_as_couriers_does() {
+        let record = Record::decode(COURIERS_PROOF).unwrap();
+        let proof = proof_of(&record).unwrap();
+        assert_eq!(proof.challenge(), b"<0DEB85889914CB478991542F88FBF8EE@vm>");
+        assert_eq!(record.claim().unwrap().user(), b"alice");
+        assert!(proof.is_of_password(b"secret"));
+        assert!(record.credentials().is_none());
+        assert_eq!(Record::proof(b"pop3", &proof).unwrap().body(), COURIERS_PROOF);
+    }
+
+    #[test]
+    fn what_is_no_proof_is_no_claim() {
+        for authdata in [
+            "PGE+\n",
+            "PGE+\nYWxpY2U=\nmore\n",
+            "PGE+\n####\n",
+            "####\nYWxpY2UgYjdlZWE0ZTU0NWU4Y2FjYjM0ODgyNmFjYWFkNDFhZTU=\n",
+            "PGE+\nYWxpY2U=\n",
+            "PGE+\n\n",
+            // `al LF ice` and a digest.
+            "PGE+\nYWwKaWNlIDExMDQ3MDE1MTNhZTM1Mjk5YjBkYWRlOTlkZmZkNTY1\n",
+        ] {
+            let record = Record::decode(format!("pop3\ncram-md5\n{authdata}").as_bytes()).unwrap();
+            assert!(record.claim().is_none(), "{authdata:?}");
+        }
+        let other = String::from_utf8_lossy(COURIERS_PROOF).replace("cram-md5", "cram-sha1");
+        assert!(Record::decode(other.as_bytes()).unwrap().claim().is_none());
+    }
+
+    #[test]
+    fn a_name_that_is_added_to_a_proof_is_checked_too() {
+        let proof = || proof_of(&Record::decode(COURIERS_PROOF).unwrap()).unwrap();
+        let refused = |user: &[u8]| Record::proof(b"pop3", &proof().with_user(user.to_vec())).unwrap_err();
+        assert_eq!(refused(b"al\nice"), Refused::ControlOctet("user name"));
+        assert_eq!(refused(b""), Refused::Empty("user name"));
+        assert_eq!(refused(&[b'a'; LIMIT]), Refused::TooLong);
     }
 
     #[test]
@@ -245,7 +373,7 @@ mod tests {
         fn any_octets_are_decoded_without_harm(octets in prop::collection::vec(any::<u8>(), 0..100)) {
             if let Ok(record) = Record::decode(&octets) {
                 prop_assert_eq!(record.encode().expose(), &octets);
-                let _ = record.credentials();
+                let _ = (record.credentials(), record.claim());
                 let _ = (record.service(), record.authtype(), record.authdata());
             }
         }
@@ -253,8 +381,27 @@ mod tests {
         #[test]
         fn lines_of_any_kind_are_decoded_without_harm(octets in "[a\n]{0,12}") {
             if let Ok(record) = Record::decode(octets.as_bytes()) {
-                let _ = (record.credentials(), record.authdata(), record.body());
+                let _ = (record.claim(), record.authdata(), record.body());
             }
+        }
+
+        #[test]
+        fn a_proof_with_anything_in_it_is_decoded_without_harm(
+            challenge in "[a-zA-Z0-9+/=]{0,40}",
+            response in "[a-zA-Z0-9+/=]{0,80}",
+        ) {
+            let octets = format!("pop3\ncram-md5\n{challenge}\n{response}\n");
+            let _ = Record::decode(octets.as_bytes()).unwrap().claim();
+        }
+
+        #[test]
+        fn a_proof_that_is_encoded_can_be_decoded(user in "[ -~é]{1,40}", digest in "[0-9a-f]{40}") {
+            let response = format!("{user} {digest}");
+            let proof = Proof::new(Hash::Sha1, b"<1@host>", response.as_bytes()).unwrap();
+            let record = Record::proof(b"pop3", &proof).unwrap();
+            let again = proof_of(&Record::decode(record.encode().expose()).unwrap()).unwrap();
+            prop_assert_eq!(again.user(), user.as_bytes());
+            prop_assert!(again.response().expose() == response.as_bytes());
         }
 
         #[test]

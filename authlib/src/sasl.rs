@@ -1,13 +1,19 @@
-//! SASL mechanisms that end in a user name and a password (RFC 4422).
+//! SASL mechanisms (RFC 4422).
 //!
 //! An [`Exchange`] works on decoded octets; base64 and the envelope of the
 //! protocol around it are somebody else's. It never asks whether a password
-//! is right: it only finds out what the client says.
+//! is right: it only finds out what the client says, and that is either a
+//! user name and a password, or a proof that somebody else verifies.
 
+mod cram;
 mod login;
 mod plain;
 
+use std::io;
+
 use crate::Secret;
+use crate::cram::Proof;
+use crate::hmac_state::Hash;
 use crate::printable::has_control;
 
 /// A mechanism that we know.
@@ -17,11 +23,19 @@ pub enum Mechanism {
     Plain,
     /// LOGIN, which no RFC defines and every client knows.
     Login,
+    /// CRAM-MD5 (RFC 2195), and the same with another hash.
+    Cram(Hash),
 }
 
 impl Mechanism {
     /// All of them, in the order in which a list names them.
-    pub const ALL: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
+    pub const ALL: [Mechanism; 5] = [
+        Mechanism::Plain,
+        Mechanism::Login,
+        Mechanism::Cram(Hash::Md5),
+        Mechanism::Cram(Hash::Sha1),
+        Mechanism::Cram(Hash::Sha256),
+    ];
 
     /// The name that is registered for it.
     #[must_use]
@@ -29,6 +43,9 @@ impl Mechanism {
         match self {
             Mechanism::Plain => "PLAIN",
             Mechanism::Login => "LOGIN",
+            Mechanism::Cram(Hash::Md5) => "CRAM-MD5",
+            Mechanism::Cram(Hash::Sha1) => "CRAM-SHA1",
+            Mechanism::Cram(Hash::Sha256) => "CRAM-SHA256",
         }
     }
 
@@ -36,6 +53,13 @@ impl Mechanism {
     #[must_use]
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it tells the password itself, which every back-end can verify,
+    /// whatever it has stored of it.
+    #[must_use]
+    pub fn tells_password(self) -> bool {
+        matches!(self, Mechanism::Plain | Mechanism::Login)
     }
 }
 
@@ -52,6 +76,9 @@ pub enum Step {
         /// The password.
         password: Secret,
     },
+    /// The client has shown who it is. The name in it is non-empty and free of
+    /// control octets.
+    Proof(Proof),
     /// The message has not the form that the mechanism asks for.
     Aborted,
     /// The form is right, but nobody can be meant by it: count it as a
@@ -68,27 +95,39 @@ enum State {
     Plain,
     LoginUser,
     LoginPassword { user: Vec<u8> },
+    CramUnasked { hash: Hash, challenge: Vec<u8> },
+    CramAsked { hash: Hash, challenge: Vec<u8> },
     Over,
 }
 
 impl Exchange {
-    /// A run of `mechanism` that nobody has said anything in yet.
-    #[must_use]
-    pub fn new(mechanism: Mechanism) -> Self {
-        Exchange(match mechanism {
+    /// A run of `mechanism` that nobody has said anything in yet. `host` is
+    /// the name of this machine, for mechanisms that tell it.
+    ///
+    /// # Errors
+    /// If the mechanism needs randomness and the kernel has none.
+    pub fn new(mechanism: Mechanism, host: &[u8]) -> io::Result<Self> {
+        Ok(Exchange(match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginUser,
-        })
+            Mechanism::Cram(hash) => State::CramUnasked { hash, challenge: cram::challenge(host)? },
+        }))
     }
 
     /// Begins, with the initial response if the client sent one. An empty one
-    /// (`=` in RFC 5034) is one.
+    /// (`=` in RFC 5034) is one; CRAM, in which the server speaks first, takes
+    /// it for none (ledger 162).
     pub fn start(&mut self, initial: Option<&[u8]>) -> Step {
         match (initial, &self.0) {
+            (None | Some([]), State::CramUnasked { hash, challenge }) => {
+                let challenge = challenge.clone();
+                self.0 = State::CramAsked { hash: *hash, challenge: challenge.clone() };
+                Step::Challenge(challenge)
+            }
             (Some(response), _) => self.respond(response),
             (None, State::LoginUser) => Step::Challenge(login::USER_PROMPT.to_vec()),
             (None, State::Plain) => Step::Challenge(Vec::new()),
-            (None, State::LoginPassword { .. } | State::Over) => Step::Failed,
+            (None, State::LoginPassword { .. } | State::CramAsked { .. } | State::Over) => Step::Failed,
         }
     }
 
@@ -103,7 +142,17 @@ impl Exchange {
                 Step::Challenge(login::PASSWORD_PROMPT.to_vec())
             }
             State::LoginPassword { user } => credentials(&user, response),
-            State::Over => Step::Failed,
+            State::CramAsked { hash, challenge } => cram::response(hash, &challenge, response),
+            State::CramUnasked { .. } | State::Over => Step::Failed,
+        }
+    }
+
+    /// Ends, because the client's message could not be decoded. Whether that
+    /// is a failed login depends on the mechanism (ledger 161).
+    pub fn undecodable(&mut self) -> Step {
+        match std::mem::replace(&mut self.0, State::Over) {
+            State::Plain | State::LoginUser | State::LoginPassword { .. } => Step::Aborted,
+            State::CramUnasked { .. } | State::CramAsked { .. } | State::Over => Step::Failed,
         }
     }
 }
@@ -122,36 +171,55 @@ fn credentials(user: &[u8], password: &[u8]) -> Step {
 #[cfg(test)]
 mod tests {
     use super::{Exchange, Mechanism, Step};
+    use crate::hmac_state::Hash;
     use proptest::prelude::*;
 
     #[test]
     fn mechanisms_are_known_by_name_in_any_case() {
         assert_eq!(Mechanism::from_name(b"plain"), Some(Mechanism::Plain));
         assert_eq!(Mechanism::from_name(b"LoGiN"), Some(Mechanism::Login));
-        assert_eq!(Mechanism::from_name(b"CRAM-MD5"), None);
+        assert_eq!(Mechanism::from_name(b"cram-md5"), Some(Mechanism::Cram(Hash::Md5)));
+        assert_eq!(Mechanism::from_name(b"CRAM-SHA512"), None);
         assert_eq!(Mechanism::from_name(b""), None);
     }
 
     #[test]
     fn an_exchange_that_is_over_stays_over() {
-        let mut exchange = Exchange::new(Mechanism::Plain);
+        let mut exchange = Exchange::new(Mechanism::Plain, b"host").unwrap();
         assert!(matches!(exchange.start(Some(b"\0alice\0secret")), Step::Credentials { .. }));
         assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Failed));
         assert!(matches!(exchange.start(None), Step::Failed));
     }
 
+    #[test]
+    fn what_cannot_be_decoded_ends_every_exchange() {
+        for mechanism in Mechanism::ALL {
+            let mut exchange = Exchange::new(mechanism, b"host").unwrap();
+            let _ = exchange.start(None);
+            assert_eq!(matches!(exchange.undecodable(), Step::Aborted), mechanism.tells_password());
+            assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Failed));
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_credentials_are_ever_empty_or_hold_control_octets(
-            plain in any::<bool>(),
+        fn nobody_is_ever_named_by_nothing_or_with_control_octets(
+            mechanism in prop::sample::select(Mechanism::ALL.to_vec()),
             responses in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..4),
         ) {
-            let mut exchange = Exchange::new(if plain { Mechanism::Plain } else { Mechanism::Login });
+            let mut exchange = Exchange::new(mechanism, b"host").unwrap();
             let _ = exchange.start(None);
             for response in responses {
-                if let Step::Credentials { user, password } = exchange.respond(&response) {
-                    prop_assert!(!user.is_empty() && !password.expose().is_empty());
-                    prop_assert!(!user.iter().chain(password.expose()).any(u8::is_ascii_control));
+                match exchange.respond(&response) {
+                    Step::Credentials { user, password } => {
+                        prop_assert!(!user.is_empty() && !password.expose().is_empty());
+                        prop_assert!(!user.iter().chain(password.expose()).any(u8::is_ascii_control));
+                    }
+                    Step::Proof(proof) => {
+                        prop_assert!(!proof.user().is_empty());
+                        prop_assert!(!proof.user().iter().any(u8::is_ascii_control));
+                    }
+                    Step::Challenge(_) | Step::Aborted | Step::Failed => {}
                 }
             }
         }

@@ -22,11 +22,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text as plain};
+use crate::hmac_state::Hash;
 use crate::module::{Client, Entry, Module};
 use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
-use crate::record::{Login, Record};
+use crate::record::{Claim, Record};
 use crate::secret::Secret;
 use database::Lookup;
 
@@ -53,18 +54,18 @@ impl Userdb {
     }
 
     /// Whether the credentials of `record` belong to an account of this data
-    /// base. Only the authtype `login` is known; others are rejected, so that
-    /// another module is asked.
+    /// base. The authtypes `login` and `cram-…` are known; others are rejected,
+    /// so that another module is asked.
     ///
     /// Without the public file nobody is known here. Without the shadow file
     /// nothing can be told (ledger 601).
     #[must_use]
     pub fn check(&self, record: &Record) -> Verdict {
-        let Some(login) = record.credentials() else {
+        let Some(claim) = record.claim() else {
             return Verdict::Reject;
         };
         match self.open().and_then(|files| match files {
-            Some((public, shadow)) => check_login(&public, &shadow, record.service(), login),
+            Some((public, shadow)) => check(&public, &shadow, record.service(), &claim),
             None => Ok(None),
         }) {
             Ok(Some(account)) => Verdict::Accept(account),
@@ -129,34 +130,56 @@ fn failed(error: io::Error) -> Unavailable {
     Unavailable::new(format!("userdb: {}", reason(&error)))
 }
 
-/// The account, or `None` if there is no such user or the password is wrong.
-///
-/// One password is compared in any case, and all are read alike, so that the
-/// two take as long (ledger 603). A neighbour's password stands in for one
-/// that is missing or locked (ledger 458), since it most likely has the usual
-/// form of this data base.
-fn check_login(
+/// The account, or `None` if there is no such user or the claim is wrong.
+fn check(
     public: &impl Lookup,
     shadow: &impl Lookup,
     service: &[u8],
-    login: Login<'_>,
+    claim: &Claim<'_>,
 ) -> Result<Option<Account>, Unavailable> {
-    let record = public.fetch(login.user).map_err(failed)?;
-    let secrets = shadow.fetch(login.user).map_err(failed)?;
-    let neighbour = shadow.fetch_neighbour(login.user).map_err(failed)?;
+    let record = public.fetch(claim.user()).map_err(failed)?;
+    let secrets = shadow.fetch(claim.user()).map_err(failed)?;
+    let neighbour = shadow.fetch_neighbour(claim.user()).map_err(failed)?;
 
-    let password_of =
-        |secrets| stored_password(secrets, service).filter(|stored| password::is_password(stored));
-    let (own, others) = (password_of(secrets.as_ref()), password_of(neighbour.as_ref()));
-    let compared = own.or(others).unwrap_or(password::NOBODYS);
-    let is_right = black_box(password::verify(compared, login.password));
-    match (record, own) {
-        (Some(record), Some(own)) if is_right? => {
-            let account = account(login.user, record.expose(), Some(own))?;
-            Ok(Some(Account { clear_password: Some(Secret::copy_of(login.password)), ..account }))
+    let (is_right, stored) = match claim {
+        Claim::Login(login) => {
+            let own = stored_password(secrets.as_ref(), service);
+            let others = stored_password(neighbour.as_ref(), service);
+            (is_password(own, others, login.password), own)
+        }
+        Claim::Proof(proof) => {
+            (Ok(proof.is_of_stored(stored_states(secrets.as_ref(), service, proof.hash()))), None)
+        }
+    };
+    match record {
+        Some(record) if is_right? => {
+            let account = account(claim.user(), record.expose(), stored)?;
+            Ok(Some(Account { clear_password: claim.password().map(Secret::copy_of), ..account }))
         }
         _ => Ok(None),
     }
+}
+
+/// Whether `clear` is the password stored as `own`.
+///
+/// One password is compared in any case, and all are read alike, so that an
+/// unknown user and a wrong password take as long (ledger 603). A neighbour's
+/// password stands in for one that is missing or locked (ledger 458), since it
+/// most likely has the usual form of this data base.
+fn is_password(own: Option<&[u8]>, others: Option<&[u8]>, clear: &[u8]) -> Result<bool, Unavailable> {
+    let [own, others] = [own, others].map(|stored| stored.filter(|stored| password::is_password(stored)));
+    let compared = own.or(others).unwrap_or(password::NOBODYS);
+    let verified = black_box(password::verify(compared, clear));
+    if own.is_some() { verified } else { Ok(false) }
+}
+
+/// What proofs made with `hash` are verified with for this service, else for
+/// all.
+fn stored_states<'a>(secrets: Option<&'a Secret>, service: &[u8], hash: Hash) -> Option<&'a [u8]> {
+    let secrets = secrets?.expose();
+    let for_all = [hash.name().as_bytes(), b"pw"].concat();
+    let for_service = [service, b"-", &for_all].concat();
+    field::find(secrets, &for_service).or_else(|| field::find(secrets, &for_all))
 }
 
 /// The password for this service, else the one for all.
@@ -192,6 +215,8 @@ fn account(user: &[u8], record: &[u8], stored: Option<&[u8]>) -> Result<Account,
 mod tests {
     use super::database::Builder;
     use super::{Userdb, text};
+    use crate::cram::Proof;
+    use crate::hmac_state::{Hash, States};
     use crate::{Account, Client, Module, Record, Verdict};
     use proptest::prelude::*;
     use std::path::Path;
@@ -311,8 +336,73 @@ mod tests {
         ] {
             assert!(matches!(check(&userdb, "pop3", user, password), Verdict::Reject), "{user}");
         }
-        let other = Record::decode(b"pop3\ncram-md5\nYQ==\nYg==\n\n").unwrap();
-        assert!(matches!(userdb.check(&other), Verdict::Reject));
+        for other in [b"pop3\ncram-md5\nYQ==\nYg==\n\n".as_slice(), b"pop3\nkerberos\nalice\nsecret\n\n"] {
+            let other = Record::decode(other).unwrap();
+            assert!(matches!(userdb.check(&other), Verdict::Reject));
+        }
+    }
+
+    /// What a data base says to who proves, with `hash`, to know `password`.
+    fn check_proof(userdb: &Userdb, hash: Hash, user: &str, password: &str) -> Verdict {
+        let challenge = b"<1896.697170952@postoffice.reston.mci.net>";
+        let digest = States::of(hash, password.as_bytes()).hmac(challenge);
+        let response = format!("{user} {}", crate::password::lower_hex(&digest));
+        let proof = Proof::new(hash, challenge, response.as_bytes()).unwrap();
+        userdb.check(&Record::proof(b"pop3", &proof).unwrap())
+    }
+
+    #[test]
+    fn a_proof_is_verified_with_what_is_stored_for_its_hash() {
+        for hash in Hash::ALL {
+            let (name, stored) = (hash.name(), hash.stored(b"secret"));
+            let (_directory, userdb) = compiled(&format!(
+                "alice\tuid=1|gid=1|home=/h|{name}pw={}\nbob\tuid=1|gid=1|home=/h|systempw={SHA_OF_SECRET}",
+                stored.as_str()
+            ));
+            let Verdict::Accept(account) = check_proof(&userdb, hash, "alice", "secret") else { panic!() };
+            assert_eq!(account.address, b"alice");
+            for (user, password) in [("alice", "Secret"), ("bob", "secret"), ("nobody", "secret")] {
+                assert!(matches!(check_proof(&userdb, hash, user, password), Verdict::Reject), "{user}");
+            }
+            for other in Hash::ALL.into_iter().filter(|&other| other != hash) {
+                assert!(matches!(check_proof(&userdb, other, "alice", "secret"), Verdict::Reject));
+            }
+            // What is stored for proofs is no password.
+            assert!(matches!(check(&userdb, "pop3", "alice", "secret"), Verdict::Reject));
+            assert!(matches!(check(&userdb, "pop3", "alice", &stored), Verdict::Reject));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_for_a_service_wins_over_what_is_for_all() {
+        let (secret, other) = (Hash::Md5.stored(b"secret"), Hash::Md5.stored(b"other"));
+        let (_directory, userdb) = compiled(&format!(
+            "alice\tuid=1|gid=1|home=/h|hmac-md5pw={}|pop3-hmac-md5pw={}|imap-hmac-md5pw=*",
+            other.as_str(),
+            secret.as_str()
+        ));
+        assert!(matches!(check_proof(&userdb, Hash::Md5, "alice", "secret"), Verdict::Accept(_)));
+        assert!(matches!(check_proof(&userdb, Hash::Md5, "alice", "other"), Verdict::Reject));
+    }
+
+    #[test]
+    fn malformed_states_match_nothing() {
+        for stored in ["", "*", "cd3ba7de", &"g".repeat(64), &"0".repeat(63), &"0".repeat(66)] {
+            let (_directory, userdb) = compiled(&format!("alice\tuid=1|gid=1|home=/h|hmac-md5pw={stored}"));
+            assert!(
+                matches!(check_proof(&userdb, Hash::Md5, "alice", "secret"), Verdict::Reject),
+                "{stored}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_right_proof_for_an_unusable_account_cannot_tell() {
+        let stored = Hash::Md5.stored(b"secret");
+        let (_directory, userdb) =
+            compiled(&format!("alice\tuid=0|gid=1|home=/h|hmac-md5pw={}", stored.as_str()));
+        assert!(matches!(check_proof(&userdb, Hash::Md5, "alice", "secret"), Verdict::Unavailable(_)));
+        assert!(matches!(check_proof(&userdb, Hash::Md5, "alice", "wrong"), Verdict::Reject));
     }
 
     #[test]

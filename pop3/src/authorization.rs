@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::capability;
 use crate::credential::Credential;
-use crate::envelope;
+use crate::envelope::{self, Response};
 use crate::language;
 use crate::line::{COMMAND_LIMIT, Line};
 use crate::reply;
@@ -73,13 +73,12 @@ pub enum Action {
     Authenticate {
         /// The mechanism's name in upper case, known or not.
         mechanism: String,
-        /// The decoded initial response; an empty one (`=`) is not none.
-        initial: Option<Credential>,
+        /// The initial response; an empty one (`=`) is not none.
+        initial: Option<Response>,
     },
-    /// Go on with the SASL exchange: the client's decoded response.
-    Respond(Credential),
-    /// The client cancelled the exchange, or what it sent cannot be decoded;
-    /// it has been told so.
+    /// Go on with the SASL exchange: the client's response.
+    Respond(Response),
+    /// The client cancelled the exchange, and has been told so.
     Aborted,
     /// `+OK` to STLS has been written. Throw away every octet read so far,
     /// shake hands, then call [`Authorization::tls_started`].
@@ -233,13 +232,8 @@ impl Authorization {
         let Ok(initial) = words.only() else {
             return self.nonsense(reply::SURPLUS_WORDS, out);
         };
-        match initial.map(envelope::initial_response).transpose() {
-            Ok(initial) => {
-                let mechanism = String::from_utf8_lossy(&mechanism.to_ascii_uppercase()).into_owned();
-                Action::Authenticate { mechanism, initial }
-            }
-            Err(envelope::Aborted) => self.abort(out),
-        }
+        let mechanism = String::from_utf8_lossy(&mechanism.to_ascii_uppercase()).into_owned();
+        Action::Authenticate { mechanism, initial: initial.map(envelope::initial_response) }
     }
 
     /// AUTH alone lists the mechanisms (ledger 107).
@@ -254,7 +248,7 @@ impl Authorization {
     fn response(&mut self, text: &[u8], out: &mut Vec<u8>) -> Action {
         match envelope::response(text) {
             Ok(response) => Action::Respond(response),
-            Err(envelope::Aborted) => self.abort(out),
+            Err(envelope::Cancelled) => self.abort(out),
         }
     }
 
@@ -302,7 +296,7 @@ impl Authorization {
         self.state = State::Exchange;
     }
 
-    /// The mechanism found the exchange malformed.
+    /// The mechanism found the exchange malformed; says so to the client.
     pub fn abort_exchange(&mut self, out: &mut Vec<u8>) -> Action {
         self.abort(out)
     }
@@ -386,7 +380,7 @@ mod tests {
         let mut out = vec![];
         state.challenge(b"Username:", &mut out);
         assert_eq!(out, b"+ VXNlcm5hbWU6\r\n");
-        assert_eq!(say(&mut state, "YWxpY2U=").0, Action::Respond(Credential::new(b"alice".to_vec())));
+        assert_eq!(say(&mut state, "YWxpY2U=").0, Action::Respond(Ok(Credential::new(b"alice".to_vec()))));
         assert_eq!(say(&mut state, "CAPA").0, Action::Continue);
     }
 

@@ -40,6 +40,7 @@ mod wrapper;
 pub use authorization::{Action as AuthorizationAction, Authorization, Offer};
 pub use credential::Credential;
 pub use encoder::{Encoder, Sent};
+pub use envelope::{Response, Undecodable};
 pub use line::{COMMAND_LIMIT, CREDENTIAL_LIMIT, Line, LineReader};
 pub use number::MessageNumber;
 pub use reply::ResponseCode;

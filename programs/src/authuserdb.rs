@@ -54,8 +54,8 @@ fn reject(record: &Record, next: &[OsString]) -> ExitCode {
 
 /// Nothing can be said now: the login program tells its client.
 fn unavailable(reason: &dyn std::fmt::Display, record: Option<&Record>) -> ExitCode {
-    match record.and_then(Record::credentials) {
-        Some(login) => log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(login.user))),
+    match record.and_then(Record::claim) {
+        Some(claim) => log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(claim.user()))),
         None => log::line(format_args!("ERR: authuserdb: {reason}")),
     }
     chain::rerun_login_unable_to_tell()

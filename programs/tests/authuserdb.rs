@@ -109,6 +109,32 @@ fn whom_it_accepts_the_next_program_is() {
     assert_eq!(text(&output.stderr), "");
 }
 
+/// Courier's own login program has made it, of the password `secret`.
+const PROOF: &[u8] = b"pop3\ncram-md5\nPDBERUI4NTg4OTkxNENCNDc4OTkxNTQyRjg4RkJGOEVFQHZtPg==\n\
+    YWxpY2UgYjdlZWE0ZTU0NWU4Y2FjYjM0ODgyNmFjYWFkNDFhZTU=\n\n";
+
+#[test]
+fn whom_a_proof_is_of_the_next_program_is() {
+    let house = House::with("|hmac-md5pw=cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56");
+    let shown = text(&house.run(PROOF, &[]).stdout);
+    let ids = format!("ids {} {}\n", house.ids.0, house.ids.1);
+    assert!(shown.contains(&ids) && shown.contains("AUTHENTICATED=alice\n"), "{shown}");
+    assert!(shown.ends_with("record:\nnone\n"), "{shown}");
+
+    let shown = text(&House::with("").run(PROOF, &[]).stdout);
+    assert!(shown.contains("AUTHENTICATED=\n"), "{shown}");
+    assert!(shown.ends_with(&format!("record:\n{}", text(PROOF))), "{shown}");
+}
+
+#[test]
+fn who_a_proof_is_about_is_in_the_log() {
+    let house = House::with("");
+    fs::remove_file(house.path("userdbshadow.dat")).unwrap();
+    let output = house.run(PROOF, &[]);
+    assert_eq!(text(&output.stdout), "once more\n");
+    assert!(text(&output.stderr).ends_with("No such file or directory, user=alice\n"));
+}
+
 #[test]
 fn a_maildir_from_outside_is_not_passed_on() {
     let shown = text(&House::with("").run(GOOD, &[("MAILDIR", "/elsewhere")]).stdout);

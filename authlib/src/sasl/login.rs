@@ -15,7 +15,7 @@ mod tests {
 
     #[test]
     fn both_prompts_are_answered_in_turn() {
-        let mut exchange = Exchange::new(Mechanism::Login);
+        let mut exchange = Exchange::new(Mechanism::Login, b"host").unwrap();
         expect_challenge(exchange.start(None), b"Username:");
         expect_challenge(exchange.respond(b"alice"), b"Password:");
         let Step::Credentials { user, password } = exchange.respond(b"secret") else { panic!() };
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn an_initial_response_is_the_user_name() {
-        let mut exchange = Exchange::new(Mechanism::Login);
+        let mut exchange = Exchange::new(Mechanism::Login, b"host").unwrap();
         expect_challenge(exchange.start(Some(b"alice")), b"Password:");
         assert!(matches!(exchange.respond(b"secret"), Step::Credentials { .. }));
     }
@@ -37,7 +37,7 @@ mod tests {
             (b"ali\nce", b"secret"),
             (b"alice", b"sec\0ret"),
         ] {
-            let mut exchange = Exchange::new(Mechanism::Login);
+            let mut exchange = Exchange::new(Mechanism::Login, b"host").unwrap();
             expect_challenge(exchange.start(Some(user)), b"Password:");
             assert!(matches!(exchange.respond(password), Step::Failed), "{user:?} {password:?}");
         }

@@ -23,7 +23,7 @@ mod tests {
     use crate::sasl::{Exchange, Mechanism, Step};
 
     fn plain(message: &[u8]) -> Step {
-        Exchange::new(Mechanism::Plain).start(Some(message))
+        Exchange::new(Mechanism::Plain, b"host").unwrap().start(Some(message))
     }
 
     #[test]
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn without_an_initial_response_the_challenge_is_empty() {
-        let mut exchange = Exchange::new(Mechanism::Plain);
+        let mut exchange = Exchange::new(Mechanism::Plain, b"host").unwrap();
         assert!(matches!(exchange.start(None), Step::Challenge(text) if text.is_empty()));
         assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Credentials { .. }));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use authlib::daemon::{self, Timeouts};
 use authlib::{Account, Record, Verdict};
 
-use super::settings::{self, Form};
+use super::settings::Form;
 use crate::chain::{self, Handover};
 use crate::environment;
 use crate::log::{self, Harmless, Peer};
@@ -24,21 +24,10 @@ pub(super) enum Answer {
 
 /// Has the credentials checked, and becomes the next program if they are good
 /// (or if it is the next program that checks them).
-pub(super) fn try_to(
-    form: &Form,
-    handover: &mut Handover,
-    user: &[u8],
-    password: &[u8],
-    peer: &Peer,
-) -> Answer {
-    // What cannot be put into a record, a line end in the name for instance,
-    // is nobody's password (ledger 119).
-    let Ok(record) = Record::login(&settings::service(), user, password) else {
-        return Answer::No;
-    };
+pub(super) fn try_to(form: &Form, handover: &mut Handover, record: &Record, peer: &Peer) -> Answer {
     match form {
-        Form::Chain(words) => begin_chain(words, handover, &record),
-        Form::Daemon { program, maildir } => match ask(&record, peer) {
+        Form::Chain(words) => begin_chain(words, handover, record),
+        Form::Daemon { program, maildir } => match ask(record, peer) {
             Verdict::Accept(account) => enter(&account, program, maildir, handover),
             Verdict::Reject => Answer::No,
             Verdict::Unavailable(reason) => {

@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use authlib::Record;
+use authlib::record::Refused;
 use authlib::sasl::{Exchange, Mechanism, Step};
 use pop3::reply::{self, Reply};
-use pop3::{Authorization, AuthorizationAction as Action, CREDENTIAL_LIMIT, Credential, LineReader};
+use pop3::{
+    Authorization, AuthorizationAction as Action, CREDENTIAL_LIMIT, Credential, LineReader, Response,
+    Undecodable,
+};
 
 use super::PATIENCE;
 use super::attempt::Attempt;
@@ -75,11 +80,12 @@ impl Session<'_> {
         match (action, exchange) {
             (Action::Continue, None) => Ok(()),
             (Action::Login { user, password }, _) => self.log_in(&user, &password),
-            (Action::Authenticate { mechanism, initial }, _) => {
-                self.authenticate(&mechanism, initial.as_ref())
-            }
+            (Action::Authenticate { mechanism, initial }, _) => self.authenticate(&mechanism, initial),
             (Action::Respond(response), Some((mechanism, mut exchange))) => {
-                let step = exchange.respond(response.expose());
+                let step = match response {
+                    Ok(response) => exchange.respond(response.expose()),
+                    Err(Undecodable) => exchange.undecodable(),
+                };
                 self.exchange_goes_on(mechanism, exchange, step)
             }
             (Action::Aborted | Action::Respond(_) | Action::Continue, exchange) => {
@@ -97,19 +103,31 @@ impl Session<'_> {
     }
 
     fn log_in(&mut self, user: &[u8], password: &Credential) -> Next {
-        self.enter(user, password.expose(), &Attempt::Pass(user.to_vec()))
+        let record = settings::login_record(user, password.expose());
+        self.enter(record, &Attempt::Pass(user.to_vec()))
     }
 
-    fn authenticate(&mut self, name: &str, initial: Option<&Credential>) -> Next {
+    fn authenticate(&mut self, name: &str, initial: Option<Response>) -> Next {
         let Some(mechanism) = Mechanism::from_name(name.as_bytes()) else {
             return self.refuse(&Attempt::Auth(name.to_owned()));
         };
-        let mut exchange = Exchange::new(mechanism);
-        let step = exchange.start(initial.map(Credential::expose));
+        let mut exchange = match Exchange::new(mechanism, &settings::host_name()) {
+            Ok(exchange) => exchange,
+            Err(error) => {
+                log::error(&format_args!("random octets: {error}"));
+                return self.cannot_tell();
+            }
+        };
+        let step = match initial {
+            None => exchange.start(None),
+            Some(Ok(response)) => exchange.start(Some(response.expose())),
+            Some(Err(Undecodable)) => exchange.undecodable(),
+        };
         self.exchange_goes_on(mechanism, exchange, step)
     }
 
     fn exchange_goes_on(&mut self, mechanism: Mechanism, exchange: Exchange, step: Step) -> Next {
+        let attempt = Attempt::Auth(mechanism.name().to_owned());
         match step {
             Step::Challenge(challenge) => {
                 self.authorization.challenge(&challenge, &mut self.out);
@@ -117,9 +135,10 @@ impl Session<'_> {
                 Ok(())
             }
             Step::Credentials { user, password } => {
-                self.enter(&user, password.expose(), &Attempt::Auth(mechanism.name().to_owned()))
+                self.enter(settings::login_record(&user, password.expose()), &attempt)
             }
-            Step::Failed => self.refuse(&Attempt::Auth(mechanism.name().to_owned())),
+            Step::Proof(proof) => self.enter(settings::proof_record(proof), &attempt),
+            Step::Failed => self.refuse(&attempt),
             Step::Aborted => {
                 let action = self.authorization.abort_exchange(&mut self.out);
                 log::method_failed(mechanism.name(), &self.peer);
@@ -130,18 +149,24 @@ impl Session<'_> {
 
     /// Has the credentials checked. If they are good this process becomes
     /// another program and does not come back.
-    fn enter(&mut self, user: &[u8], password: &[u8], attempt: &Attempt) -> Next {
+    fn enter(&mut self, record: Result<Record, Refused>, attempt: &Attempt) -> Next {
+        // What cannot be put into a record, a line end in the name for instance,
+        // is nobody's password (ledger 119).
+        let Ok(record) = record else {
+            return self.refuse(attempt);
+        };
         self.flush()?;
         self.handover.set("UTF8", if self.authorization.utf8() { "1" } else { "0" });
         attempt.note(&mut self.handover);
-        let name = settings::default_domain().apply(user).into_owned();
-        match enter::try_to(&self.form, &mut self.handover, &name, password, &self.peer) {
+        match enter::try_to(&self.form, &mut self.handover, &record, &self.peer) {
             Answer::No => self.refuse(attempt),
-            Answer::CannotTell => {
-                reply::put(reply::TEMPORARY_PROBLEM, &mut self.out);
-                Err(ExitCode::FAILURE)
-            }
+            Answer::CannotTell => self.cannot_tell(),
         }
+    }
+
+    fn cannot_tell(&mut self) -> Next {
+        reply::put(reply::TEMPORARY_PROBLEM, &mut self.out);
+        Err(ExitCode::FAILURE)
     }
 
     /// Logs the failure at once, and answers it later.

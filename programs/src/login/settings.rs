@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use authlib::Record;
+use authlib::cram::Proof;
 use authlib::domain::DefaultDomain;
+use authlib::record::Refused;
 use authlib::sasl::Mechanism;
 use pop3::Offer;
 
@@ -42,7 +45,7 @@ impl Form {
 
 /// What is offered before login.
 pub(super) fn offer(stls: bool) -> Offer {
-    let mechanisms = announced("POP3AUTH").unwrap_or_else(all_mechanisms);
+    let mechanisms = announced("POP3AUTH").unwrap_or_else(for_every_account);
     let mechanisms_under_tls = match announced("POP3AUTH_TLS") {
         Some(list) if !list.is_empty() => list,
         _ => mechanisms.clone(),
@@ -67,8 +70,12 @@ fn announced(name: &str) -> Option<Vec<String>> {
     Some(known.collect())
 }
 
-fn all_mechanisms() -> Vec<String> {
-    Mechanism::ALL.iter().map(|mechanism| mechanism.name().to_owned()).collect()
+/// What is announced where nobody says otherwise. A client may prefer CRAM to
+/// PLAIN, and would fail at an account that has no secret for it, so CRAM is
+/// announced only where the administrator lists it (ledger 116).
+fn for_every_account() -> Vec<String> {
+    let suitable = Mechanism::ALL.into_iter().filter(|mechanism| mechanism.tells_password());
+    suitable.map(|mechanism| mechanism.name().to_owned()).collect()
 }
 
 /// The program that speaks TLS for us, if STLS is switched on and it can be
@@ -80,10 +87,34 @@ pub(super) fn couriertls() -> Option<PathBuf> {
     (switched_on && executable).then_some(program)
 }
 
+/// The name of this machine, as challenges tell it.
+pub(super) fn host_name() -> Vec<u8> {
+    rustix::system::uname().nodename().to_bytes().to_vec()
+}
+
+/// What modules and authdaemond are asked about somebody who gives a name and
+/// a password.
+///
+/// # Errors
+/// See [`Refused`].
+pub(super) fn login_record(user: &[u8], password: &[u8]) -> Result<Record, Refused> {
+    Record::login(&service(), &default_domain().apply(user), password)
+}
+
+/// The same about somebody who proves to know a password. The name inside gets
+/// the default domain too.
+///
+/// # Errors
+/// See [`Refused`].
+pub(super) fn proof_record(proof: Proof) -> Result<Record, Refused> {
+    let user = default_domain().apply(proof.user()).into_owned();
+    Record::proof(&service(), &proof.with_user(user))
+}
+
 /// The service name for modules: `AUTHSERVICE<port>` of the local port, else
 /// `pop3` (reference authlib.md 4). A missing TCPLOCALPORT is no reason to
 /// crash, as it is for Courier (ledger 121).
-pub(super) fn service() -> Vec<u8> {
+fn service() -> Vec<u8> {
     let port = environment::octets("TCPLOCALPORT");
     let name = std::str::from_utf8(&port)
         .ok()
@@ -93,7 +124,7 @@ pub(super) fn service() -> Vec<u8> {
 }
 
 /// DEFDOMAIN and DOMAINSEP.
-pub(super) fn default_domain() -> DefaultDomain {
+fn default_domain() -> DefaultDomain {
     let octets = |name| environment::non_empty(name).map(OsStringExt::into_vec);
     DefaultDomain::new(octets("DEFDOMAIN").as_deref(), octets("DOMAINSEP").as_deref())
 }

@@ -6,8 +6,8 @@ use std::io;
 
 use authlib::sasl::{Exchange, Mechanism, Step};
 use pop3::{
-    Authorization, AuthorizationAction, CREDENTIAL_LIMIT, Credential, Encoder, Line, LineReader, Maildrop,
-    Offer, Retrieval, Transaction, TransactionAction, Wrapper, reply,
+    Authorization, AuthorizationAction, CREDENTIAL_LIMIT, Encoder, Line, LineReader, Maildrop, Offer,
+    Response, Retrieval, Transaction, TransactionAction, Wrapper, reply,
 };
 use testbed::Outcome;
 use testbed::dialogue::{Dialogue, Side};
@@ -53,7 +53,7 @@ struct Letters(Vec<Vec<u8>>);
 
 impl Core {
     fn new(dialogue: &Dialogue, at_once: usize) -> Core {
-        let mechanisms: Vec<_> = Mechanism::ALL.iter().map(|mechanism| mechanism.name().to_owned()).collect();
+        let mechanisms = vec!["PLAIN".to_owned(), "LOGIN".to_owned()];
         let offer = Offer { mechanisms_under_tls: mechanisms.clone(), mechanisms, ..Offer::default() };
         let mut said = Vec::new();
         reply::put(reply::GREETING, &mut said);
@@ -109,15 +109,14 @@ fn authorize(
         }
         AuthorizationAction::Authenticate { mechanism, initial } => {
             match Mechanism::from_name(mechanism.as_bytes()) {
-                Some(mechanism) => {
-                    exchange.insert(Exchange::new(mechanism)).start(initial.as_ref().map(Credential::expose))
-                }
+                Some(mechanism) => begin(exchange, mechanism, initial),
                 None => Step::Failed,
             }
         }
-        AuthorizationAction::Respond(response) => match exchange {
-            Some(exchange) => exchange.respond(response.expose()),
-            None => Step::Failed,
+        AuthorizationAction::Respond(response) => match (exchange, response) {
+            (Some(exchange), Ok(response)) => exchange.respond(response.expose()),
+            (Some(exchange), Err(_)) => exchange.undecodable(),
+            (None, _) => Step::Failed,
         },
     };
     match step {
@@ -125,12 +124,27 @@ fn authorize(
         Step::Credentials { user, password } if is_alice(&user, password.expose()) => {
             return Some(open(authorization, letters, said));
         }
-        Step::Credentials { .. } | Step::Failed => reply::put(reply::AUTHENTICATION_FAILED, said),
+        Step::Proof(proof) if proof.user() == b"alice" && proof.is_of_password(b"secret") => {
+            return Some(open(authorization, letters, said));
+        }
+        Step::Credentials { .. } | Step::Proof(_) | Step::Failed => {
+            reply::put(reply::AUTHENTICATION_FAILED, said)
+        }
         Step::Aborted => {
             authorization.abort_exchange(said);
         }
     }
     None
+}
+
+fn begin(exchange: &mut Option<Exchange>, mechanism: Mechanism, initial: Option<Response>) -> Step {
+    let Ok(begun) = Exchange::new(mechanism, b"memory") else { return Step::Failed };
+    let exchange = exchange.insert(begun);
+    match initial {
+        None => exchange.start(None),
+        Some(Ok(response)) => exchange.start(Some(response.expose())),
+        Some(Err(_)) => exchange.undecodable(),
+    }
 }
 
 fn is_alice(user: &[u8], password: &[u8]) -> bool {
