@@ -23,6 +23,14 @@ pub struct Account {
     pub owner: (u32, u32),
 }
 
+/// The password `secret`, as userdbpw writes it with -md5, -hmac-md5,
+/// -hmac-sha1 and -hmac-sha256.
+const SECRETS: &str = "systempw=$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1\
+    |hmac-md5pw=cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56\
+    |hmac-sha1pw=091e0f4c6cb5277ee2beb639a60d0831b5c8adcdaee172433df3e96ba4f00fb1b6a490c3929d2034\
+    |hmac-sha256pw=5a84072aab37d22275b139adf7a92564c7f674be98e77d991f6f689d29e05245\
+    72804f31b042016804d3dea2f4e991a21b1c8906be161594b202fb74afc8ceb3";
+
 impl Account {
     /// An account with the home directory `home`. Root gives it ids that are
     /// nobody's, everybody else his own.
@@ -38,13 +46,14 @@ impl Account {
         self.home.join("Maildir")
     }
 
-    /// The account's line of a `userdb` file, with `fields` added.
+    /// The account's line of a `userdb` file, with `fields` added. It has what
+    /// each mechanism needs.
     #[must_use]
     pub fn record(&self, fields: &[String]) -> String {
         let (uid, gid) = self.owner;
         let home = self.home.display();
         let added: String = fields.iter().map(|field| format!("|{field}")).collect();
-        format!("alice\tuid={uid}|gid={gid}|home={home}|systempw=$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1{added}\n")
+        format!("alice\tuid={uid}|gid={gid}|home={home}|{SECRETS}{added}\n")
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod parse;
 
+use crate::cram;
 use crate::maildrop::{Change, Entry, Remains};
 use crate::pattern::Pattern;
 
@@ -79,6 +80,8 @@ pub struct Step {
 pub enum Act {
     /// The client sends these octets in one write.
     Send(Vec<u8>),
+    /// The client answers the challenge that was the server's last line.
+    Answer(cram::Answer),
     /// The client closes its sending side.
     Finish,
     /// Something else happens to the Maildir meanwhile.
@@ -143,7 +146,8 @@ impl Dialogue {
 
     /// The same conversation by a client that says everything in one packet and
     /// then listens: the answers must be the same (RFC 2449 section 6.6).
-    /// `None` if something else happens in the middle of it.
+    /// `None` if something else happens in the middle of it, or the client must
+    /// hear a challenge first.
     #[must_use]
     pub fn at_once(&self) -> Option<Dialogue> {
         let mut sent = Vec::new();
@@ -151,7 +155,7 @@ impl Dialogue {
         for step in &self.steps {
             match &step.act {
                 Act::Send(octets) => sent.extend_from_slice(octets),
-                Act::Finish | Act::Meanwhile(_) => return None,
+                Act::Answer(_) | Act::Finish | Act::Meanwhile(_) => return None,
                 Act::Wire(_) | Act::Disk(_) | Act::Log(_) => rest.push(step.clone()),
             }
         }

@@ -10,6 +10,7 @@ pub mod authdaemond;
 pub mod chain;
 pub mod client;
 pub mod courier;
+pub mod cram;
 pub mod dialogue;
 pub mod ledger;
 pub mod maildrop;

@@ -38,7 +38,13 @@ pub struct Stage<'a> {
 /// # Errors
 /// The first thing that is not as written, and the session up to there.
 pub fn play(dialogue: &Dialogue, wire: &mut dyn Wire, stage: &Stage<'_>) -> Outcome {
-    let mut session = Session { wire, received: Vec::new(), ended: false, transcript: String::new() };
+    let mut session = Session {
+        wire,
+        received: Vec::new(),
+        last_line: Vec::new(),
+        ended: false,
+        transcript: String::new(),
+    };
     let result = session.play(dialogue, stage);
     result.map_err(|fault| {
         let log = stage.log.and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
@@ -51,6 +57,8 @@ struct Session<'a> {
     wire: &'a mut dyn Wire,
     /// Octets received and not yet looked at.
     received: Vec<u8>,
+    /// The last line that was looked at.
+    last_line: Vec<u8>,
     /// The server has closed.
     ended: bool,
     transcript: String,
@@ -85,8 +93,9 @@ impl Session<'_> {
     fn step(&mut self, step: &Step, stage: &Stage<'_>) -> Outcome {
         match &step.act {
             // Where Courier has closed earlier than we do, the rest is not said.
-            Act::Send(_) | Act::Finish if self.ended => Ok(()),
+            Act::Send(_) | Act::Answer(_) | Act::Finish if self.ended => Ok(()),
             Act::Send(octets) => self.send(octets),
+            Act::Answer(answer) => self.send(&answer.to(&self.last_line)?),
             Act::Finish => {
                 self.transcript.push_str("C: <closed>\n");
                 Ok(self.wire.finish()?)
@@ -147,6 +156,7 @@ impl Session<'_> {
                 let line: Vec<u8> = self.received.drain(..end).collect();
                 let shown = if line.is_empty() { "<closed>".to_owned() } else { shown(&line) };
                 writeln!(self.transcript, "S: {shown}")?;
+                self.last_line.clone_from(&line);
                 return Ok(line);
             }
             let octets = self.wire.receive().inspect_err(|error| {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::{Act, Answer, Dialogue, Driver, Expected, State, Step};
+use crate::cram;
 use crate::maildrop::{Change, Entry, Kind, Remains};
 use crate::pattern::Pattern;
 use crate::{Fault, Outcome, root};
@@ -115,6 +116,9 @@ impl Reader {
             self.dialogue.steps.push(Step { line: number, act: Act::Finish });
             return Ok(());
         }
+        if let Some(answer) = value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
+            return self.answer(number, keyword, answer);
+        }
         self.held_back.extend(Pattern::parse(value)?.octets()?);
         if keyword != "C~" {
             self.held_back.extend(b"\r\n");
@@ -123,6 +127,15 @@ impl Reader {
             let act = Act::Send(std::mem::take(&mut self.held_back));
             self.dialogue.steps.push(Step { line: number, act });
         }
+        Ok(())
+    }
+
+    /// What the client says depends on what it has just heard.
+    fn answer(&mut self, number: usize, keyword: &str, answer: &str) -> Outcome {
+        if keyword != "C" || !self.held_back.is_empty() {
+            return Err("an answer to a challenge is a packet of its own".into());
+        }
+        self.dialogue.steps.push(Step { line: number, act: Act::Answer(cram::Answer::parse(answer)?) });
         Ok(())
     }
 
@@ -324,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_a_challenge_cannot_be_said_at_once() {
+        let text = "# .\nstate: authorization\nC: AUTH CRAM-MD5\nS: + {any}\nC: <cram-md5 alice secret>\n";
+        let dialogue = read("d", text).unwrap();
+        assert!(matches!(dialogue.steps[2].act, Act::Answer(_)));
+        assert!(dialogue.at_once().is_none());
+        assert!(dialogue.suits(Driver::Memory));
+    }
+
+    #[test]
     fn a_client_may_say_everything_at_once() {
         let dialogue = read("d", "# .\nstate: transaction\nC: A\nS: a\nC: B\nS: b\nafter: cur =\n").unwrap();
         let steps = dialogue.at_once().unwrap().steps;
@@ -355,6 +377,8 @@ mod tests {
             ("# .\nstate: transaction\nC: x\nS: y\nCourier, ledger x: z\n", ":5: the ledger's"),
             ("# .\nstate: transaction\nC: x\nS: y\nCourier, ledger 1: y\n", "the same as ours"),
             ("# .\nstate: transaction\nC&: x\nS: y\n", ":4: `C&:`"),
+            ("# .\nstate: transaction\nC: <cram-md5 x>\n", ":3: <MECH"),
+            ("# .\nstate: transaction\nC~: <cram-md5 x y>\n", ":3: an answer"),
             ("# .\nstate: transaction\nmaildrop: nowhere\nC: x\n", "nowhere.txt"),
             ("# .\nstate: transaction\n", "nobody says"),
         ];
