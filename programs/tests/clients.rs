@@ -14,7 +14,7 @@ use testbed::maildrop::{Change, Entry, Kind, lay_out, names};
 use testbed::stand::{Cast, Stand, make_public};
 use testbed::{Outcome, courier, root};
 
-use programs::{Client, Errand};
+use programs::{Client, Errand, Login};
 
 #[test]
 fn curl() -> Outcome {
@@ -46,9 +46,33 @@ fn pythons_poplib() -> Outcome {
     serves(&programs::POPLIB)
 }
 
+#[test]
+fn curl_with_cram_md5() -> Outcome {
+    serves_with(&programs::CURL, Login::CramMd5)
+}
+
+#[test]
+fn fetchmail_with_cram_md5() -> Outcome {
+    serves_with(&programs::FETCHMAIL, Login::CramMd5)
+}
+
+#[test]
+fn mpop_with_cram_md5() -> Outcome {
+    serves_with(&programs::MPOP, Login::CramMd5)
+}
+
+#[test]
+fn pythons_poplib_with_cram_md5() -> Outcome {
+    serves_with(&programs::POPLIB, Login::CramMd5)
+}
+
+fn serves(client: &Client) -> Outcome {
+    serves_with(client, Login::Password)
+}
+
 /// Lets `client` fetch and keep, fetch again, fetch what is new, and fetch and
 /// delete.
-fn serves(client: &Client) -> Outcome {
+fn serves_with(client: &Client, login: Login) -> Outcome {
     if let Some(reason) = client.missing() {
         return courier::leave_out(&reason);
     }
@@ -65,11 +89,17 @@ fn serves(client: &Client) -> Outcome {
     let entries: Vec<Entry> = messages.iter().enumerate().map(entry).collect();
     let account = stand.account().clone();
     lay_out(&account.home, &entries, account.owner)?;
-    let mut chain = stand.chain(Cast::OURS, &[], &[])?;
+    let announced = ("POP3AUTH".to_owned(), "PLAIN LOGIN CRAM-MD5".to_owned());
+    // Who shall use CRAM gets in with nothing else.
+    let locked = "pop3pw=*".to_owned();
+    let mut chain = match login {
+        Login::Password => stand.chain(Cast::OURS, &[], &[])?,
+        Login::CramMd5 => stand.chain(Cast::OURS, &[announced], &[locked])?,
+    };
     // The chain listens from here on; a session without a word does no harm.
     drop(chain.connect()?);
 
-    let mut errand = Errand::new(&directory.path().join("client"), chain.address())?;
+    let mut errand = Errand::new(&directory.path().join("client"), chain.address(), login)?;
     let fetched = client.run(&errand)?;
     same(&fetched, &expected(&messages)).map_err(|fault| format!("kept: {fault}"))?;
 
@@ -82,7 +112,7 @@ fn serves(client: &Client) -> Outcome {
         messages.push(late);
     }
 
-    errand = Errand::new(&directory.path().join("deleting"), chain.address())?.deleting();
+    errand = Errand::new(&directory.path().join("deleting"), chain.address(), login)?.deleting();
     same(&client.run(&errand)?, &expected(&messages)).map_err(|fault| format!("deleted: {fault}"))?;
     let left = names(&account.maildir().join("cur"))?;
     if left.is_empty() { Ok(()) } else { Err(format!("still there: {}", left.join(" ")).into()) }

@@ -1,12 +1,20 @@
-"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete."""
+"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete password|cram-md5."""
 
+import base64
+import hmac
 import poplib
 import sys
 
-host, port, directory, wish = sys.argv[1:]
+host, port, directory, wish, login = sys.argv[1:]
 server = poplib.POP3(host, int(port))
-server.user("alice")
-server.pass_("secret")
+if login == "password":
+    server.user("alice")
+    server.pass_("secret")
+else:
+    # poplib itself knows no SASL.
+    challenge = base64.b64decode(server._shortcmd("AUTH CRAM-MD5").split()[1])
+    digest = hmac.new(b"secret", challenge, "md5").hexdigest()
+    server._shortcmd(base64.b64encode(f"alice {digest}".encode()).decode())
 count, _ = server.stat()
 for number in range(1, count + 1):
     announced = int(server.list(number).split()[2])

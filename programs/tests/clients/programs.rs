@@ -26,10 +26,21 @@ pub(crate) struct Client {
 /// the passwd data base knows, and not root (nobody and nogroup on Debian).
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
-/// One client's errand: from where, to where, and whether messages stay.
+/// How a client shows who it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// As it likes, with the password.
+    Password,
+    /// With AUTH CRAM-MD5.
+    CramMd5,
+}
+
+/// One client's errand: from where, to where, how to log in, and whether
+/// messages stay.
 pub(crate) struct Errand {
     directory: PathBuf,
     server: SocketAddr,
+    login: Login,
     owner: (u32, u32),
     keep: bool,
 }
@@ -104,10 +115,10 @@ impl Client {
 
 impl Errand {
     /// Messages stay on the server.
-    pub(crate) fn new(directory: &Path, server: SocketAddr) -> Outcome<Errand> {
+    pub(crate) fn new(directory: &Path, server: SocketAddr, login: Login) -> Outcome<Errand> {
         let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let owner = if own.0 == 0 { NOBODY } else { own };
-        let errand = Errand { directory: directory.to_owned(), server, owner, keep: true };
+        let errand = Errand { directory: directory.to_owned(), server, login, owner, keep: true };
         for made in ["", "tmp", "new", "cur"] {
             errand.make(&directory.join(made))?;
         }
@@ -117,6 +128,14 @@ impl Errand {
     /// Messages are deleted on the server.
     pub(crate) fn deleting(self) -> Errand {
         Errand { keep: false, ..self }
+    }
+
+    /// The one word or the other, by how it logs in.
+    fn by_login<'a>(&self, password: &'a str, cram_md5: &'a str) -> &'a str {
+        match self.login {
+            Login::Password => password,
+            Login::CramMd5 => cram_md5,
+        }
     }
 
     /// Where messages arrive: the directory is a Maildir.
@@ -180,6 +199,9 @@ fn curl(errand: &Errand) -> Outcome {
     let call = |path: &str, more: &[&str]| {
         let mut command = errand.call(CURL.program);
         command.args(["--silent", "--show-error", "--user", "alice:secret"]).args(more);
+        if errand.login == Login::CramMd5 {
+            command.args(["--login-options", "AUTH=CRAM-MD5"]);
+        }
         succeed(command.arg(format!("pop3://{}/{path}", errand.server)), &[])
     };
     let listing = String::from_utf8(call("", &[])?)?;
@@ -198,9 +220,10 @@ fn fetchmail(errand: &Errand) -> Outcome {
     let (ip, port, inbox) = (errand.server.ip(), errand.server.port(), errand.inbox());
     let settings = errand.settings(&format!(
         "set invisible\n\
-         poll {ip} protocol POP3 port {port} uidl auth password\n\
+         poll {ip} protocol POP3 port {port} uidl auth {login}\n\
          user alice password secret {keep} no rewrite sslproto \"\"\n\
          mda \"cat > $(mktemp --tmpdir={inbox})\"\n",
+        login = errand.by_login("password", "cram-md5"),
         keep = if errand.keep { "keep" } else { "nokeep fetchall" },
         inbox = inbox.display(),
     ))?;
@@ -229,10 +252,11 @@ fn getmail(errand: &Errand) -> Outcome {
 
 fn mpop(errand: &Errand) -> Outcome {
     let settings = errand.settings(&format!(
-        "account default\nhost {ip}\nport {port}\nuser alice\npassword secret\ntls off\nauth user\n\
+        "account default\nhost {ip}\nport {port}\nuser alice\npassword secret\ntls off\nauth {login}\n\
          keep {keep}\nreceived_header off\nuidls_file {directory}/uidls\ndelivery maildir {directory}\n",
         ip = errand.server.ip(),
         port = errand.server.port(),
+        login = errand.by_login("user", "cram-md5"),
         keep = if errand.keep { "on" } else { "off" },
         directory = errand.directory.display(),
     ))?;
@@ -255,5 +279,6 @@ fn script(errand: &Errand, interpreter: &str, name: &str) -> Outcome {
         .arg(errand.script(name)?)
         .arg(errand.server.ip().to_string())
         .arg(errand.server.port().to_string());
-    succeed(command.arg(errand.inbox()).arg(keep), &[]).map(drop)
+    command.arg(errand.inbox()).arg(keep).arg(errand.by_login("password", "cram-md5"));
+    succeed(&mut command, &[]).map(drop)
 }
