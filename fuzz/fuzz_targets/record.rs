@@ -4,11 +4,18 @@
 #![no_main]
 
 use authlib::Record;
+use authlib::record::Claim;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
     let Ok(record) = Record::decode(octets) else { return };
     assert_eq!(record.encode().expose(), octets);
+    if let Some(Claim::Proof(proof)) = record.claim() {
+        let again = Record::proof(record.service(), &proof).ok();
+        if let Some(Claim::Proof(same)) = again.as_ref().and_then(Record::claim) {
+            assert_eq!((same.user(), same.challenge()), (proof.user(), proof.challenge()));
+        }
+    }
     if let Some(login) = record.credentials() {
         assert!(!login.user.contains(&b'\n') && !login.password.contains(&b'\n'));
         if let Ok(again) = Record::login(record.service(), login.user, login.password) {

@@ -1,0 +1,49 @@
+//! Every SASL mechanism with whatever a client may answer: an exchange ends, it
+//! names nobody who cannot be meant, and what it ends in becomes a record that
+//! says the same.
+
+#![no_main]
+
+use authlib::Record;
+use authlib::record::Claim;
+use authlib::sasl::{Exchange, Mechanism, Step};
+use libfuzzer_sys::fuzz_target;
+
+/// More messages than any mechanism takes.
+const MESSAGES: usize = 4;
+
+fuzz_target!(|input: (u8, bool, &[u8])| {
+    let (number, initial, text) = input;
+    let mechanism = Mechanism::ALL[usize::from(number) % Mechanism::ALL.len()];
+    let mut exchange = Exchange::new(mechanism, b"host").expect("the kernel has randomness");
+    let mut messages = text.split(|&octet| octet == b'\n').take(MESSAGES);
+    let mut step = exchange.start(if initial { messages.next() } else { None });
+    for message in messages {
+        let Step::Challenge(_) = step else { break };
+        // As a line that is no base64 would come.
+        step = if message == b"#" { exchange.undecodable() } else { exchange.respond(message) };
+    }
+    let record = match &step {
+        Step::Credentials { user, password } => Record::login(b"pop3", user, password.expose()),
+        Step::Proof(proof) => Record::proof(b"pop3", proof),
+        Step::Challenge(_) => return,
+        Step::Aborted | Step::Failed => {
+            assert!(matches!(exchange.respond(text), Step::Failed));
+            return;
+        }
+    };
+    let Ok(record) = record else { return };
+    let again = Record::decode(record.encode().expose()).expect("a record can be read");
+    match (step, again.claim()) {
+        (Step::Credentials { user, password }, Some(Claim::Login(login))) => {
+            assert_eq!((login.user, login.password), (user.as_slice(), password.expose()));
+        }
+        (Step::Proof(proof), Some(Claim::Proof(same))) => {
+            assert_eq!((same.user(), same.challenge()), (proof.user(), proof.challenge()));
+            assert_eq!(same.response().expose(), proof.response().expose());
+            // Nobody guesses a digest, whatever is stored.
+            assert!(!proof.is_of_password(text) && !proof.is_of_stored(Some(text)));
+        }
+        _ => panic!("a record says something else than the exchange"),
+    }
+});
