@@ -61,9 +61,16 @@ impl House {
     }
 
     fn run_with(&self, record: &[u8], environment: &[(&str, &str)], next: &[&str]) -> Output {
+        self.run_after("true", record, environment, next)
+    }
+
+    /// As [`run_with`](House::run_with), in a shell that has done `first`.
+    fn run_after(&self, first: &str, record: &[u8], environment: &[(&str, &str)], next: &[&str]) -> Output {
         let mut command = Command::new("/bin/sh");
         // Standard input becomes descriptor 3.
-        command.args(["-c", "exec \"$@\" 3<&0 0</dev/null", "sh", AUTHUSERDB]).args(next);
+        command
+            .args(["-c", &format!("{first} && exec \"$@\" 3<&0 0</dev/null"), "sh", AUTHUSERDB])
+            .args(next);
         command.env_clear().env("POSTRIDER_SYSCONFDIR", self.directory.path()).env("AUTHENTICATED", "");
         command.envs([
             ("AUTHUSER", "/bin/sh"),
@@ -190,6 +197,31 @@ fn what_cannot_be_told_goes_back_to_the_login_program() {
     fs::remove_file(house.path("userdbshadow.dat")).unwrap();
     let shadow = house.path("userdbshadow.dat");
     again(&format!("ERR: authuserdb: {shadow}: No such file or directory, user=alice\n"));
+}
+
+#[test]
+fn a_password_that_is_too_much_work_cannot_be_told() {
+    // Ledger 456.
+    let house = House::with("");
+    let (uid, gid) = house.ids;
+    let said = |first: &str, stored: &str| {
+        house.compile(&format!("alice\tuid={uid}|gid={gid}|home=/|systempw={stored}\n"));
+        let output = house.run_after(first, GOOD, &[], &["/bin/true"]);
+        assert_eq!(text(&output.stdout), "once more\n", "{stored}");
+        text(&output.stderr)
+    };
+    let bcrypt = said("true", "$2b$31$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a");
+    assert_eq!(
+        bcrypt,
+        "ERR: authuserdb: the stored password asks for more work than is allowed, user=alice\n"
+    );
+    for stored in [
+        "$y$jDT$abcdefghijklmnop$3dL1LkYnZM.OVXuVdnnaKVDlLYT92dRwOzDZ5XiVCe.",
+        "$argon2id$v=19$m=262144,t=1,p=1$PS8HDK+BZgE9+OHHt/ro6A$C9Jf7rdjoMZJZ2L7dIqlQwPcEMobl5BxsPkNg7CIwEQ",
+    ] {
+        let errors = said("ulimit -v 100000", stored);
+        assert_eq!(errors, "ERR: authuserdb: there is no memory to compare a password, user=alice\n");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! days, or for all the memory there is. So the cost is read here first, and a
 //! method whose cost nobody can read here is not one (ledger 456).
 
+use std::hint::black_box;
+
 use subtle::ConstantTimeEq;
 
 use super::pbkdf2::MOST_ROUNDS;
@@ -22,44 +24,65 @@ const MOST_DES_ROUNDS: u32 = 1_000_000;
 const DES_LENGTH: usize = 13;
 
 /// A hash for crypt(3), of bearable cost.
-pub(super) struct Hash<'a>(&'a [u8]);
+pub(super) struct Hash<'a> {
+    stored: &'a [u8],
+    /// Octets that it fills, where that is many.
+    memory: u64,
+}
 
 impl<'a> Hash<'a> {
     pub(super) fn parse(stored: &'a [u8]) -> Result<Self, Flaw> {
-        let is_bearable = match stored.strip_prefix(b"$") {
+        let memory = match stored.strip_prefix(b"$") {
             Some(hash) => {
                 let (method, hash) = split_once(hash, b'$').ok_or(Flaw::NoPassword)?;
-                is_bearable(method, hash)?
+                bearable(method, hash)?
             }
-            None => is_bearable_des(stored)?,
+            None => bearable_des(stored)?,
         };
-        if is_bearable { Ok(Hash(stored)) } else { Err(Flaw::TooCostly) }
+        Ok(Hash { stored, memory })
     }
 
     pub(super) fn check(&self, clear: &[u8]) -> Result<bool, Unavailable> {
-        let hash = system::crypt::hash(clear, self.0)
-            .map_err(|_| Unavailable::new("there is no memory to compare a password"))?;
-        Ok(hash.is_some_and(|hash| hash.ct_eq(self.0).into()))
+        let failed = || Unavailable::new("there is no memory to compare a password");
+        match system::crypt::hash(clear, self.stored).map_err(|_| failed())? {
+            Some(hash) => Ok(hash.ct_eq(self.stored).into()),
+            // The library calls a shortage an invalid setting, too.
+            None if !is_there_memory(self.memory) => Err(failed()),
+            None => Ok(false),
+        }
     }
 }
 
-/// Whether the cost is one to do, of `$method$hash`.
-fn is_bearable(method: &[u8], hash: &[u8]) -> Result<bool, Flaw> {
+fn is_there_memory(octets: u64) -> bool {
+    let mut memory = Vec::<u8>::new();
+    let is_there = usize::try_from(octets).is_ok_and(|octets| memory.try_reserve_exact(octets).is_ok());
+    black_box(memory);
+    is_there
+}
+
+/// The octets that `$method$hash` fills, if they are few enough, and so is the
+/// other work.
+fn bearable(method: &[u8], hash: &[u8]) -> Result<u64, Flaw> {
     match method {
-        b"1" | b"3" | b"md5" => Ok(true),
+        b"1" | b"3" | b"md5" => Ok(0),
         b"5" | b"6" | b"sm3" => match hash.strip_prefix(b"rounds=") {
-            Some(rest) => Ok(before_dollar(rest)? <= MOST_ROUNDS),
-            None => Ok(true),
+            Some(rest) => at_most(before_dollar(rest)?, MOST_ROUNDS),
+            None => Ok(0),
         },
-        b"2a" | b"2b" | b"2x" | b"2y" => Ok(before_dollar(hash)? <= MOST_BCRYPT),
-        b"y" | b"gy" | b"sm3y" => is_bearable_yescrypt(hash),
-        b"7" => is_bearable_scrypt(hash),
-        b"sha1" => Ok(before_dollar(hash)? <= MOST_ROUNDS),
+        b"2a" | b"2b" | b"2x" | b"2y" => at_most(before_dollar(hash)?, MOST_BCRYPT),
+        b"y" | b"gy" | b"sm3y" => bearable_yescrypt(hash),
+        b"7" => bearable_scrypt(hash),
+        b"sha1" => at_most(before_dollar(hash)?, MOST_ROUNDS),
         _ => match method.strip_prefix(b"md5,rounds=") {
-            Some(rounds) => Ok(number(rounds)? <= MOST_SUN_ROUNDS),
+            Some(rounds) => at_most(number(rounds)?, MOST_SUN_ROUNDS),
             None => Err(Flaw::NoPassword),
         },
     }
+}
+
+/// No memory to speak of, if there are not too many `rounds`.
+fn at_most(rounds: u32, most: u32) -> Result<u64, Flaw> {
+    if rounds <= most { Ok(0) } else { Err(Flaw::TooCostly) }
 }
 
 fn before_dollar(text: &[u8]) -> Result<u32, Flaw> {
@@ -67,33 +90,37 @@ fn before_dollar(text: &[u8]) -> Result<u32, Flaw> {
 }
 
 /// DES, traditional or (behind `_`) extended, whose rounds are four characters.
-fn is_bearable_des(stored: &[u8]) -> Result<bool, Flaw> {
+fn bearable_des(stored: &[u8]) -> Result<u64, Flaw> {
     match stored.strip_prefix(b"_") {
-        Some(hash) => Ok(little_endian(hash.get(..4).ok_or(Flaw::NoPassword)?)? <= MOST_DES_ROUNDS),
-        None if stored.len() >= DES_LENGTH => little_endian(stored).map(|_| true),
+        Some(hash) => at_most(little_endian(hash.get(..4).ok_or(Flaw::NoPassword)?)?, MOST_DES_ROUNDS),
+        None if stored.len() >= DES_LENGTH => little_endian(stored).map(|_| 0),
         None => Err(Flaw::NoPassword),
     }
 }
 
 /// yescrypt: `j`, the logarithm of N, and r, one character each, as
 /// crypt_gensalt(3) makes them; it fills 128 N r octets.
-fn is_bearable_yescrypt(hash: &[u8]) -> Result<bool, Flaw> {
+fn bearable_yescrypt(hash: &[u8]) -> Result<u64, Flaw> {
     let (parameters, _) = split_once(hash, b'$').ok_or(Flaw::NoPassword)?;
     match *parameters {
-        [b'j', log_n, r] => Ok(memory(value(log_n)? + 1, value(r)? + 1) <= MOST_MEMORY),
+        [b'j', log_n, r] => {
+            let memory = memory(value(log_n)? + 1, value(r)? + 1);
+            if memory <= MOST_MEMORY { Ok(memory) } else { Err(Flaw::TooCostly) }
+        }
         // Longer numbers, or further parameters: more than anybody needs.
-        [b'j', _, _, _, ..] => Ok(false),
+        [b'j', _, _, _, ..] => Err(Flaw::TooCostly),
         _ => Err(Flaw::NoPassword),
     }
 }
 
 /// scrypt: one character for the logarithm of N, five for r, five for p; it
 /// fills 128 N r octets, p times.
-fn is_bearable_scrypt(hash: &[u8]) -> Result<bool, Flaw> {
+fn bearable_scrypt(hash: &[u8]) -> Result<u64, Flaw> {
     let [log_n, parameters @ ..] = hash else { return Err(Flaw::NoPassword) };
     let (r, p) = parameters.get(..10).ok_or(Flaw::NoPassword)?.split_at(5);
+    let memory = memory(value(*log_n)?, little_endian(r)?);
     let times = u64::from(little_endian(p)?.max(1));
-    Ok(memory(value(*log_n)?, little_endian(r)?).saturating_mul(times) <= MOST_MEMORY)
+    if memory.saturating_mul(times) <= MOST_MEMORY { Ok(memory) } else { Err(Flaw::TooCostly) }
 }
 
 /// 128 N r octets.
