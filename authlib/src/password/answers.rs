@@ -15,7 +15,7 @@
 //! A remembered answer comes quicker, which whoever has the right password may
 //! know.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,9 +52,10 @@ pub struct Answers {
 
 #[derive(Default)]
 struct Known {
-    digests: HashSet<Digest>,
-    /// The same, the oldest first, each with its end.
-    ends: VecDeque<(Instant, Digest)>,
+    /// Each with its end.
+    ends: HashMap<Digest, Instant>,
+    /// The same, the oldest first.
+    order: VecDeque<Digest>,
 }
 
 impl Answers {
@@ -81,7 +82,7 @@ impl Answers {
         compare: impl FnOnce() -> Result<bool, Unavailable>,
     ) -> Result<bool, Unavailable> {
         let digest = self.digest(question);
-        if self.known_at(now).digests.contains(&digest) {
+        if self.known_at(now).ends.get(&digest).is_some_and(|end| *end > now) {
             return Ok(true);
         }
         let is_right = compare()?;
@@ -100,19 +101,20 @@ impl Answers {
         // A time that cannot be reckoned is no time to remember for.
         let Some(end) = now.checked_add(self.lifetime).filter(|end| *end > now) else { return };
         let mut known = self.known_at(now);
-        if self.most == 0 || !known.digests.insert(digest) {
+        if self.most == 0 || known.ends.contains_key(&digest) {
             return;
         }
-        if known.ends.len() >= self.most {
+        if known.order.len() >= self.most {
             known.drop_oldest();
         }
-        known.ends.push_back((end, digest));
+        known.ends.insert(digest, end);
+        known.order.push_back(digest);
     }
 
-    /// What is known and not yet too old.
+    /// What is known, without the oldest ones that have ended.
     fn known_at(&self, now: Instant) -> MutexGuard<'_, Known> {
         let mut known = self.lock();
-        while known.ends.front().is_some_and(|(end, _)| *end <= now) {
+        while known.order.front().and_then(|oldest| known.ends.get(oldest)).is_some_and(|end| *end <= now) {
             known.drop_oldest();
         }
         known
@@ -136,8 +138,8 @@ impl Answers {
 
 impl Known {
     fn drop_oldest(&mut self) {
-        if let Some((_, digest)) = self.ends.pop_front() {
-            self.digests.remove(&digest);
+        if let Some(digest) = self.order.pop_front() {
+            self.ends.remove(&digest);
         }
     }
 }
@@ -175,7 +177,7 @@ mod tests {
         assert!(answers.verify(ALICE, now + MINUTE / 2, right).unwrap());
         assert!(is_known(&answers, ALICE, now + MINUTE - Duration::from_nanos(1)));
         assert!(!is_known(&answers, ALICE, now + MINUTE));
-        assert!(answers.lock().digests.is_empty() && answers.lock().ends.is_empty());
+        assert!(answers.lock().ends.is_empty() && answers.lock().order.is_empty());
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
         let names: Vec<[u8; 1]> = (0..100).map(|number| [number]).collect();
         for name in &names {
             assert!(answers.verify(Question { user: name, ..ALICE }, now, right).unwrap());
-            assert!(answers.lock().digests.len() <= 3 && answers.lock().ends.len() <= 3);
+            assert!(answers.lock().ends.len() <= 3 && answers.lock().order.len() <= 3);
         }
         let known = |name: &[u8; 1]| is_known(&answers, Question { user: name, ..ALICE }, now);
         assert_eq!(names.iter().filter(|name| known(name)).count(), 3);
