@@ -22,7 +22,7 @@ const MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
 
 /// The accounts of the captured examples.
 const ACCOUNTS: &str = "\
-alice\tuid=5000|gid=5000|home=/home/alice|mail=/home/alice/Maildir|systempw=$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1
+alice\tuid=5000|gid=5000|home=/home/alice|mail=/home/alice/Maildir|systempw=$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1|hmac-md5pw=cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56
 bob@example.com\tuid=5000|gid=5000|home=/home/bob|gecos=Bob Builder,,|quota=100000S,100C|options=disableinsecurepop3=0,foo=bar|systempw={SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=
 ";
 const RC: &str = "authmodulelist=\"authuserdb\"\ndaemons=2\n";
@@ -75,6 +75,19 @@ fn answers_are_those_that_were_captured_from_couriers() {
              QUOTA=100000S,100C\nPASSWD={SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=\n\
              PASSWD2=secret\nOPTIONS=disableinsecurepop3=0,foo=bar\n.\n"
                 .to_owned(),
+        ),
+        // CRAM: no password is known, and none is told.
+        (
+            "TCPREMOTEIP=::ffff:127.0.0.1\nAUTH 120\npop3\ncram-md5\n\
+             PDBERUI4NTg4OTkxNENCNDc4OTkxNTQyRjg4RkJGOEVFQHZtPg==\n\
+             YWxpY2UgYjdlZWE0ZTU0NWU4Y2FjYjM0ODgyNmFjYWFkNDFhZTU=\n",
+            "UID=5000\nGID=5000\nHOME=/home/alice\nADDRESS=alice\nMAILDIR=/home/alice/Maildir\n.\n"
+                .to_owned(),
+        ),
+        (
+            "AUTH 120\npop3\ncram-md5\nPDBERUI4NTg4OTkxNENCNDc4OTkxNTQyRjg4RkJGOEVFQHZtPg==\n\
+             YWxpY2UgYTdlZWE0ZTU0NWU4Y2FjYjM0ODgyNmFjYWFkNDFhZTU=\n",
+            "FAIL\n".to_owned(),
         ),
         ("TCPREMOTEIP=::1\nAUTH 24\nlogin\nlogin\nalice\nwrong\n", "FAIL\n".to_owned()),
         ("TCPREMOTEIP=::1\nPRE . login nosuch\n", "FAIL\n".to_owned()),
