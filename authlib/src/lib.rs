@@ -18,13 +18,16 @@
 pub mod account;
 pub mod authdaemonrc;
 pub mod cram;
+pub mod custom;
 pub mod daemon;
 pub mod domain;
 pub mod hmac_state;
 pub mod module;
 pub mod modules;
 pub mod options;
+pub mod passwd;
 pub mod password;
+pub mod pipe;
 pub mod printable;
 pub mod protocol;
 pub mod record;

@@ -2,6 +2,9 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use authlib::daemon::Timeouts;
 
 /// The variable's octets; none if it is unset.
 #[must_use]
@@ -37,6 +40,22 @@ pub fn leading_number(text: &[u8]) -> i64 {
         .take_while(|octet| octet.is_ascii_digit())
         .fold(0i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     if negative { -value } else { value }
+}
+
+/// How long to wait for an authdaemond: TIMEOUT_SOCK, TIMEOUT_WRITE and
+/// TIMEOUT_READ, in seconds, where they are set.
+#[must_use]
+pub fn daemon_timeouts() -> Timeouts {
+    let usual = Timeouts::default();
+    let seconds = |name, usual| match u64::try_from(number(name)) {
+        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => usual,
+    };
+    Timeouts {
+        connect: seconds("TIMEOUT_SOCK", usual.connect),
+        write: seconds("TIMEOUT_WRITE", usual.write),
+        read: seconds("TIMEOUT_READ", usual.read),
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
 pub mod authdaemond;
-pub mod authuserdb;
 pub mod chain;
+pub mod chain_module;
 pub mod connection;
 pub mod environment;
 pub mod exclusive;

@@ -8,6 +8,7 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
+use authlib::Unavailable;
 use authlib::modules::{Answer, Modules};
 use authlib::protocol::answer::{PIPE, UNAVAILABLE};
 use authlib::protocol::request::{Question, Reader, Request};
@@ -65,10 +66,7 @@ pub fn answer(modules: &mut Modules, question: &Question) -> ExitCode {
 /// Writes the rest of an answer; whether there can be another one.
 fn say(question: &Question, answer: &Answer, knows_unavailable: bool) -> bool {
     if let Some(trouble) = &answer.trouble {
-        match user(&question.request) {
-            Some(user) => log::error(&format_args!("{trouble}, user={}", Harmless(user))),
-            None => log::error(trouble),
-        }
+        log_with_user(trouble, &question.request);
     }
     let is_list = matches!(question.request, Request::Enumerate);
     match &answer.octets {
@@ -78,12 +76,16 @@ fn say(question: &Question, answer: &Answer, knows_unavailable: bool) -> bool {
     }
 }
 
-fn user(request: &Request) -> Option<&[u8]> {
+fn log_with_user(trouble: &Unavailable, request: &Request) {
+    let of = |user| log::error(&format_args!("{trouble}, user={}", Harmless(user)));
     match request {
-        Request::Auth(record) => record.credentials().map(|login| login.user),
-        Request::Pre { user, .. } => Some(user),
-        Request::Passwd(change) => Some(change.user()),
-        Request::Hopeless | Request::Enumerate => None,
+        Request::Auth(record) => match record.claim() {
+            Some(claim) => of(claim.user()),
+            None => log::error(trouble),
+        },
+        Request::Pre { user, .. } => of(user),
+        Request::Passwd(change) => of(change.user()),
+        Request::Hopeless | Request::Enumerate => log::error(trouble),
     }
 }
 

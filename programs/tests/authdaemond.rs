@@ -6,9 +6,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use authlib::daemon::{Daemon, Timeouts};
@@ -257,4 +258,51 @@ fn in_the_background_it_has_a_pid_file_and_can_be_restarted_and_stopped() {
     assert!(UnixStream::connect(daemon.socket()).is_err());
     assert!(control("-stop").status.success());
     assert!(!control("-nonsense").status.success());
+}
+
+#[test]
+fn a_slow_or_dying_program_behind_authpipe_holds_up_nobody_else() {
+    let (_directory, mut daemon) = start("authmodulelist=\"authuserdb authpipe\"\ndaemons=3\n");
+    let program = daemon.configuration().join("authProg");
+    let script = "#!/bin/sh\nwhile read word rest; do read a; read b; read user; read password\n\
+        case $user in slow) sleep 3; echo FAIL;; dies) exit 1;; *) echo FAIL;; esac; done\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let record = |user: &[u8]| Record::login(b"pop3", user, b"secret").unwrap();
+    let ask = |user: &[u8]| {
+        Daemon::on(daemon.socket(), Timeouts::default()).authenticate(&record(user), &Client::default())
+    };
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| ask(b"slow"));
+        for _ in 0..20 {
+            assert!(logs_in(&daemon, "alice", "secret"));
+            assert!(matches!(ask(b"nobody"), Verdict::Reject));
+            assert!(matches!(ask(b"dies"), Verdict::Unavailable(_)));
+        }
+        assert!(matches!(slow.join().unwrap(), Verdict::Reject));
+    });
+    assert!(daemon.log().unwrap().contains("authProg: has ended without an answer, user=dies\n"));
+    daemon.stop();
+}
+
+#[test]
+fn authdaemon_in_a_chain_asks_the_socket() {
+    let (_directory, daemon) = start(RC);
+    let own = system::user::own_ids();
+    let (uid, gid) = if own.0 == 0 { (64_120, 64_121) } else { own };
+    let record = format!("carol\tuid={uid}|gid={gid}|home=/|systempw={{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=\n");
+    daemon.install(&record, Path::new(MAKEUSERDB)).unwrap();
+    let run = |password: &str| {
+        let mut command = Command::new("/bin/sh");
+        daemon.at_home(&mut command);
+        // Standard input becomes descriptor 3.
+        command.args(["-c", "exec \"$@\" 3<&0", "sh", env!("CARGO_BIN_EXE_authdaemon")]);
+        command.args(["/bin/sh", "-c", "echo \"$(id -u) $AUTHENTICATED\"; cat <&3 2>/dev/null"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        write!(child.stdin.take().unwrap(), "pop3\nlogin\ncarol\n{password}\n\n").unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(run("secret"), format!("{uid} carol\n"));
+    assert_eq!(run("wrong"), format!("{} \npop3\nlogin\ncarol\nwrong\n\n", own.0));
 }

@@ -13,4 +13,5 @@ pub mod kill_at;
 pub mod process;
 pub mod random;
 pub mod service;
+pub mod shadow;
 pub mod user;

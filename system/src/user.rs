@@ -1,6 +1,7 @@
 //! Who we are, and becoming somebody else for good.
 
 use std::io;
+use std::path::PathBuf;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -80,6 +81,28 @@ pub fn own_ids() -> (u32, u32) {
 /// What getpwnam_r(3) reports; an unknown name is `Ok(None)`.
 pub fn by_name(name: &str) -> io::Result<Option<(u32, u32)>> {
     Ok(User::from_name(name)?.map(|user| (user.uid.as_raw(), user.gid.as_raw())))
+}
+
+/// What the passwd data base says of a system user.
+pub struct Passwd {
+    /// The stored password, or an `x` where it is in the shadow data base.
+    pub password: Vec<u8>,
+    /// The full name and what else administrators note, with commas.
+    pub gecos: Vec<u8>,
+    /// The home directory.
+    pub home: PathBuf,
+}
+
+/// The entry of the user called `name`.
+///
+/// # Errors
+/// As [`by_name`].
+pub fn passwd(name: &str) -> io::Result<Option<Passwd>> {
+    Ok(User::from_name(name)?.map(|User { passwd, gecos, dir, .. }| Passwd {
+        password: passwd.into_bytes(),
+        gecos: gecos.into_bytes(),
+        home: dir,
+    }))
 }
 
 /// gid of the group called `name`.

@@ -1,7 +1,7 @@
-//! authuserdb. See [`programs::authuserdb`].
+//! authuserdb: accounts in userdb, in a chain. See [`programs::chain_module`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    programs::authuserdb::run()
+    programs::chain_module::run("authuserdb")
 }

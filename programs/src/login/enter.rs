@@ -2,9 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
 
-use authlib::daemon::{self, Timeouts};
+use authlib::daemon;
 use authlib::{Account, Record, Verdict};
 
 use super::settings::Form;
@@ -48,16 +47,7 @@ fn begin_chain(words: &[OsString], handover: &Handover, record: &Record) -> Answ
 }
 
 fn ask(record: &Record, peer: &Peer) -> Verdict {
-    let usual = Timeouts::default();
-    let seconds = |name, usual| match u64::try_from(environment::number(name)) {
-        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
-        _ => usual,
-    };
-    let timeouts = Timeouts {
-        connect: seconds("TIMEOUT_SOCK", usual.connect),
-        write: seconds("TIMEOUT_WRITE", usual.write),
-        read: seconds("TIMEOUT_READ", usual.read),
-    };
+    let timeouts = environment::daemon_timeouts();
     daemon::ask(&places::authdaemon_socket(), record, Some(peer.ip()), timeouts)
 }
 

@@ -30,7 +30,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "zeroize",
         ],
     ),
-    ("system", &["nix", "rustix", "thiserror"]),
+    ("system", &["nix", "rustix", "thiserror", "zeroize"]),
     ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
     ("testbed", &["base64", "hmac", "md-5", "nix", "sha1", "sha2", "tempfile"]),
     ("xtask", &["anyhow", "nix", "system", "tempfile", "testbed"]),

@@ -1,5 +1,5 @@
-//! The chain module authuserdb: looks a login up in userdb, and becomes the
-//! account's user if it is right (reference: authlib 1.4).
+//! A module as a program of a chain: asks about the login on descriptor 3, and
+//! becomes the account's user if it is right (reference: authlib 1.4).
 //!
 //! It runs as root, has heard one password and opens no mail. Whom it accepts
 //! it turns into an environment and into ids; the password ends here.
@@ -13,20 +13,20 @@ use std::process::ExitCode;
 
 use authlib::printable::reason;
 use authlib::record::Malformed;
-use authlib::userdb::Userdb;
-use authlib::{Account, Ids, Options, Record, Verdict};
+use authlib::{Account, Client, Ids, Options, Record, Verdict};
 
 use crate::chain::{self, Handover, NoRecord};
 use crate::log::{self, Harmless};
-use crate::{environment, places};
+use crate::{environment, modules};
 
-/// Runs the module. Returns, with the status to end with, only if it cannot
-/// become another program.
+/// Runs the module called `name`. Returns, with the status to end with, only
+/// if it cannot become another program.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run(name: &'static str) -> ExitCode {
     let next: Vec<OsString> = env::args_os().skip(1).collect();
+    let program = Program { name, next };
     if chain::authenticated().is_some() {
-        return become_next(&Handover::new(), &next);
+        return program.become_next(&Handover::new());
     }
     let record = match chain::take_record() {
         Ok(record) => record,
@@ -34,44 +34,74 @@ pub fn run() -> ExitCode {
             log::line(format_args!("AUTHFAILURE"));
             return ExitCode::FAILURE;
         }
-        Err(error) => return unavailable(&error, None),
+        Err(error) => return program.unavailable(&error, None),
     };
     chain::reap_children();
-    match Userdb::of(&places::userdb()).check(&record) {
-        Verdict::Accept(account) => accept(&account, &record, &next),
-        Verdict::Reject => reject(&record, &next),
-        Verdict::Unavailable(reason) => unavailable(&reason, Some(&record)),
+    match program.ask(&record) {
+        Verdict::Accept(account) => program.accept(&account, &record),
+        Verdict::Reject => program.reject(&record),
+        Verdict::Unavailable(reason) => program.unavailable(&reason, Some(&record)),
     }
 }
 
-/// Hands the very same record to the next module.
-fn reject(record: &Record, next: &[OsString]) -> ExitCode {
-    match chain::offer(record) {
-        Ok(()) => become_next(&Handover::new(), next),
-        Err(error) => unavailable(&reason(&error), Some(record)),
-    }
+/// The module's name, and the program behind it.
+struct Program {
+    name: &'static str,
+    next: Vec<OsString>,
 }
 
-/// Nothing can be said now: the login program tells its client.
-fn unavailable(reason: &dyn std::fmt::Display, record: Option<&Record>) -> ExitCode {
-    match record.and_then(Record::claim) {
-        Some(claim) => log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(claim.user()))),
-        None => log::line(format_args!("ERR: authuserdb: {reason}")),
+impl Program {
+    /// The module is gone when its verdict is there: nothing of it reaches
+    /// the next program.
+    fn ask(&self, record: &Record) -> Verdict {
+        let client = match Client::at(&environment::octets("TCPREMOTEIP")) {
+            Ok(client) => client,
+            Err(reason) => return reason.into(),
+        };
+        match modules::in_chain(self.name) {
+            Some(mut module) => module.authenticate(record, &client),
+            None => Verdict::Reject,
+        }
     }
-    chain::rerun_login_unable_to_tell()
-}
 
-/// Becomes the account's user, in its home, and then the next program.
-fn accept(account: &Account, record: &Record, next: &[OsString]) -> ExitCode {
-    if let Err(reason) = can_become(&account.ids).and_then(|()| can_be_entered(&account.home)) {
-        return unavailable(&reason, Some(record));
+    /// Hands the very same record to the next module.
+    fn reject(&self, record: &Record) -> ExitCode {
+        match chain::offer(record) {
+            Ok(()) => self.become_next(&Handover::new()),
+            Err(error) => self.unavailable(&reason(&error), Some(record)),
+        }
     }
-    if let Err(reason) = become_for_good(&account.ids).and_then(|()| enter(&account.home)) {
-        // The login program needs rights that are gone now.
-        log::line(format_args!("ERR: authuserdb: {reason}, user={}", Harmless(&account.address)));
-        return ExitCode::FAILURE;
+
+    /// Nothing can be said now: the login program tells its client.
+    fn unavailable(&self, reason: &dyn std::fmt::Display, record: Option<&Record>) -> ExitCode {
+        let name = self.name;
+        match record.and_then(Record::claim) {
+            Some(claim) => log::line(format_args!("ERR: {name}: {reason}, user={}", Harmless(claim.user()))),
+            None => log::line(format_args!("ERR: {name}: {reason}")),
+        }
+        chain::rerun_login_unable_to_tell()
     }
-    become_next(&handover(account), next)
+
+    /// Becomes the account's user, in its home, and then the next program.
+    fn accept(&self, account: &Account, record: &Record) -> ExitCode {
+        if let Err(reason) = can_become(&account.ids).and_then(|()| can_be_entered(&account.home)) {
+            return self.unavailable(&reason, Some(record));
+        }
+        if let Err(reason) = become_for_good(&account.ids).and_then(|()| enter(&account.home)) {
+            // The login program needs rights that are gone now.
+            log::line(format_args!("ERR: {}: {reason}, user={}", self.name, Harmless(&account.address)));
+            return ExitCode::FAILURE;
+        }
+        self.become_next(&handover(account))
+    }
+
+    fn become_next(&self, handover: &Handover) -> ExitCode {
+        let error = handover.exec_next(&self.next);
+        let program = self.next.first().cloned().unwrap_or_default();
+        let program = Harmless(program.as_encoded_bytes());
+        log::line(format_args!("ERR: {}: {program}: {}", self.name, reason(&error)));
+        ExitCode::FAILURE
+    }
 }
 
 /// An ordinary user can only be himself.
@@ -128,13 +158,6 @@ fn handover(account: &Account) -> Handover {
 fn without_commas(name: &[u8]) -> &[u8] {
     let end = name.iter().rposition(|&octet| octet != b',').map_or(0, |last| last + 1);
     &name[..end]
-}
-
-fn become_next(handover: &Handover, next: &[OsString]) -> ExitCode {
-    let error = handover.exec_next(next);
-    let program = next.first().cloned().unwrap_or_default();
-    log::line(format_args!("ERR: authuserdb: {}: {}", Harmless(program.as_encoded_bytes()), reason(&error)));
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -1,0 +1,465 @@
+//! Another program as a module, authpipe (reference: authlib 13).
+//!
+//! It is started at the first question, gets each question on its standard
+//! input in the language of [`protocol`](crate::protocol), answers on its
+//! standard output, and lives on. Whatever it does, dying, talking nonsense,
+//! too much, too little or nothing, is *unavailable*, and the next question
+//! starts it anew.
+
+use std::io::{self, BufReader, Read};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use zeroize::Zeroizing;
+
+use crate::daemon::read_list;
+use crate::module::{Changed, Client, Entry, Module, PasswordChange};
+use crate::printable::reason;
+use crate::protocol::{answer, request};
+use crate::{Record, Unavailable, Verdict};
+
+/// How long an answer may take. Shorter than authdaemond waits for a worker, so
+/// that it is this program that is ended and not its caller.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a whole list may take.
+const LIST_PATIENCE: Duration = Duration::from_secs(300);
+/// After its input has ended a program may take so long to end.
+const BEFORE_SIGTERM: Duration = Duration::from_secs(2);
+/// And so long after SIGTERM.
+const BEFORE_SIGKILL: Duration = Duration::from_secs(10);
+
+/// A program that is asked as a module.
+#[derive(Debug)]
+pub struct Pipe {
+    name: String,
+    program: PathBuf,
+    kind: Kind,
+    patience: Duration,
+    running: Option<Running>,
+}
+
+/// What a program knows beside the language of Courier's authpipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    Foreign,
+    /// Metadata, and the word for "I cannot tell".
+    Ours,
+}
+
+/// The program, and both pipes.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+}
+
+impl Pipe {
+    /// Anybody's `program`, as the module authpipe.
+    #[must_use]
+    pub fn foreign(program: PathBuf) -> Self {
+        Pipe::new("authpipe", program, Kind::Foreign)
+    }
+
+    /// One of our module programs, as the module called `name`. It hears for
+    /// which client is asked, too.
+    #[must_use]
+    pub fn ours(name: &str, program: PathBuf) -> Self {
+        Pipe::new(name, program, Kind::Ours)
+    }
+
+    fn new(name: &str, program: PathBuf, kind: Kind) -> Self {
+        Pipe { name: name.to_owned(), program, kind, patience: PATIENCE, running: None }
+    }
+
+    /// The same with another patience for an answer.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The answer to `request`.
+    fn ask(&mut self, request: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
+        let end = Instant::now() + self.patience;
+        self.ready().and_then(|running| running.converse(request, end)).map_err(|error| {
+            self.let_go();
+            self.failed(&error)
+        })
+    }
+
+    /// The program, running and silent: one that has said something unasked,
+    /// or has ended, is replaced.
+    fn ready(&mut self) -> io::Result<&mut Running> {
+        if self.running.as_ref().is_some_and(|running| !running.is_silent()) {
+            self.let_go();
+        }
+        match &mut self.running {
+            Some(running) => Ok(running),
+            none => Ok(none.insert(Running::start(&self.program, self.kind)?)),
+        }
+    }
+
+    /// Ends the program without waiting for it.
+    fn let_go(&mut self) {
+        if let Some(running) = self.running.take() {
+            // Where no thread can be had, dropping closes the pipes at least.
+            let _handle = thread::Builder::new().spawn(move || running.end());
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> Unavailable {
+        let what = match error.kind() {
+            io::ErrorKind::TimedOut => "does not answer in time".to_owned(),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                "has ended without an answer".to_owned()
+            }
+            _ => reason(error),
+        };
+        Unavailable::new(format!("{}: {what}", self.program.display()))
+    }
+
+    fn client<'a>(&self, client: &'a Client, nobody: &'a Client) -> &'a Client {
+        match self.kind {
+            Kind::Foreign => nobody,
+            Kind::Ours => client,
+        }
+    }
+
+    /// What `octets` say; after an answer that is none the program is not to
+    /// be trusted with another question.
+    fn verdict(&mut self, octets: Result<Zeroizing<Vec<u8>>, Unavailable>) -> Verdict {
+        match octets.map(|octets| (answer::verdict(&octets), octets)) {
+            Err(reason) => reason.into(),
+            Ok((Verdict::Unavailable(reason), octets)) => {
+                if octets.as_slice() != answer::UNAVAILABLE {
+                    self.let_go();
+                }
+                reason.into()
+            }
+            Ok((verdict, _)) => verdict,
+        }
+    }
+}
+
+impl Module for Pipe {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
+        let nobody = Client::default();
+        let octets = self.ask(&request::auth(record, self.client(client, &nobody)));
+        self.verdict(octets)
+    }
+
+    fn look_up(&mut self, service: &[u8], user: &[u8], client: &Client) -> Verdict {
+        let nobody = Client::default();
+        match request::look_up(None, service, user, self.client(client, &nobody)) {
+            Some(request) => {
+                let octets = self.ask(&request);
+                self.verdict(octets)
+            }
+            // Nobody can be called so.
+            None => Verdict::Reject,
+        }
+    }
+
+    fn change_password(&mut self, change: &PasswordChange) -> Changed {
+        match self.ask(&request::change_password(change)) {
+            Ok(octets) => answer::changed(&octets),
+            Err(reason) => reason.into(),
+        }
+    }
+
+    fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+        let end = Instant::now() + LIST_PATIENCE;
+        let mut is_whole = true;
+        let listed = self.ready().and_then(|running| {
+            running.write(request::ENUMERATE, end)?;
+            let output = Output { stdout: &running.stdout, end };
+            Ok(read_list(&mut BufReader::new(output), &mut |entry| {
+                is_whole = each(entry);
+                is_whole
+            }))
+        });
+        let listed = listed.unwrap_or_else(|error| Err(self.failed(&error)));
+        if listed.is_err() || !is_whole {
+            self.let_go();
+        }
+        listed
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // Nobody asks any more, so there is time to see it end.
+        if let Some(running) = self.running.take() {
+            running.end();
+        }
+    }
+}
+
+impl Running {
+    fn start(program: &PathBuf, kind: Kind) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        match kind {
+            Kind::Ours => command.env(answer::PIPE, "1"),
+            Kind::Foreign => command.env_remove(answer::PIPE),
+        };
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let running = Running { child, stdin, stdout };
+        rustix::io::ioctl_fionbio(&running.stdin, true)?;
+        rustix::io::ioctl_fionbio(&running.stdout, true)?;
+        Ok(running)
+    }
+
+    /// Whether there is nothing to read, not even the end.
+    fn is_silent(&self) -> bool {
+        matches!(wait_for(&self.stdout, PollFlags::IN, Instant::now()), Err(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    fn converse(&mut self, request: &[u8], end: Instant) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.write(request, end)?;
+        // All of it at once: a vector that grows would leave passwords behind.
+        let mut octets = Zeroizing::new(vec![0; answer::LIMIT]);
+        let mut filled = 0;
+        let mut output = Output { stdout: &self.stdout, end };
+        while !answer::is_complete(&octets[..filled]) {
+            if filled == octets.len() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer has no end"));
+            }
+            match output.read(&mut octets[filled..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        octets.truncate(filled);
+        Ok(octets)
+    }
+
+    fn write(&self, mut octets: &[u8], end: Instant) -> io::Result<()> {
+        while !octets.is_empty() {
+            wait_for(&self.stdin, PollFlags::OUT, end)?;
+            match rustix::io::write(&self.stdin, octets) {
+                Ok(count) => octets = &octets[count..],
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the pipes and sees the program end; helps if need be.
+    fn end(self) {
+        let Running { mut child, stdin, stdout } = self;
+        drop((stdin, stdout));
+        if has_ended(&mut child, BEFORE_SIGTERM) {
+            return;
+        }
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let _it_has_ended = pid.map(|pid| kill_process(pid, Signal::TERM));
+        if !has_ended(&mut child, BEFORE_SIGKILL) {
+            let _it_has_ended = child.kill();
+            let _it_was_killed = child.wait();
+        }
+    }
+}
+
+fn has_ended(child: &mut Child, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(10)),
+            Ok(None) => return false,
+            Ok(Some(_)) | Err(_) => return true,
+        }
+    }
+}
+
+/// What the program says, until a moment.
+struct Output<'a> {
+    stdout: &'a ChildStdout,
+    end: Instant,
+}
+
+impl Read for Output<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            wait_for(self.stdout, PollFlags::IN, self.end)?;
+            match rustix::io::read(self.stdout, &mut *buffer) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+/// Waits until `pipe` is ready, or ended.
+///
+/// # Errors
+/// `TimedOut` if it is not before `end`.
+fn wait_for(pipe: impl AsFd, flags: PollFlags, end: Instant) -> io::Result<()> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&pipe, flags)], Some(&left)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pipe;
+    use crate::module::{Changed, Client, Module, PasswordChange};
+    use crate::{Record, Verdict};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// A module that is the shell script `script`.
+    fn program(script: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("authProg");
+        // Written by another process: a file that this one has open for writing
+        // while a test beside this one forks cannot be executed.
+        let text = directory.path().join("text");
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        assert!(std::process::Command::new("cp").args([&text, &path]).status().unwrap().success());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        (directory, path)
+    }
+
+    fn ask(pipe: &mut Pipe) -> Verdict {
+        let record = Record::login(b"pop3", b"alice", b"secret").unwrap();
+        pipe.authenticate(&record, &Client::at(b"::1").unwrap())
+    }
+
+    const ALICE: &str = "UID=5\\nGID=6\\nHOME=/h\\nADDRESS=alice\\n.\\n";
+
+    #[test]
+    fn one_program_answers_many_questions_in_turn() {
+        let script = format!(
+            "while read word rest; do case \"$word\" in
+                AUTH) read a; read b; read c; read d
+                      [ \"$a$b$c$d\" = pop3loginalicesecret ] && printf '{ALICE}' || echo FAIL;;
+                PRE) printf \"UID=5\\nGID=6\\nHOME=/h\\nADDRESS=$$\\n.\\n\";;
+                PASSWD) echo OK;;
+                ENUMERATE) printf 'a\\t1\\t2\\t/h\\t\\t\\nb\\t1\\t2\\t/h\\tM\\n.\\n';;
+                *) echo nonsense;;
+            esac; done"
+        );
+        let (_directory, path) = program(&script);
+        let mut pipe = Pipe::foreign(path);
+        assert!(matches!(ask(&mut pipe), Verdict::Accept(_)));
+        let wrong = Record::login(b"pop3", b"alice", b"wrong").unwrap();
+        assert!(matches!(pipe.authenticate(&wrong, &Client::default()), Verdict::Reject));
+        let mut pid = || match pipe.look_up(b"pop3", b"alice", &Client::default()) {
+            Verdict::Accept(account) => account.address,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(pid(), pid());
+        let change = PasswordChange::new(b"pop3", b"alice", b"secret", b"new").unwrap();
+        assert_eq!(pipe.change_password(&change), Changed::Done);
+        let mut names = Vec::new();
+        pipe.enumerate(&mut |entry| {
+            names.push(entry.name.clone());
+            true
+        })
+        .unwrap();
+        assert_eq!(names, [b"a", b"b"]);
+        assert!(matches!(ask(&mut pipe), Verdict::Accept(_)));
+    }
+
+    #[test]
+    fn our_programs_hear_who_the_client_is_and_may_say_that_they_cannot_tell() {
+        let (_directory, path) = program(
+            "[ \"$POSTRIDER_PIPE\" = 1 ] || exit 1
+             while read line; do [ \"$line\" = TCPREMOTEIP=::1 ] || exit 1
+             read line; read a; read b; read c; read d; echo UNAVAILABLE; done",
+        );
+        let mut pipe = Pipe::ours("authsome", path);
+        for _ in 0..3 {
+            let Verdict::Unavailable(reason) = ask(&mut pipe) else { panic!() };
+            assert_eq!(reason.to_string(), "cannot tell");
+        }
+        assert_eq!(pipe.name(), "authsome");
+    }
+
+    #[test]
+    fn whatever_it_does_wrong_is_unavailable_and_the_next_question_starts_it_anew() {
+        let once = |wrong: &str| {
+            format!(
+                "if [ ! -e \"$0.once\" ]; then : > \"$0.once\"; read x; {wrong}\nfi\n\
+                 read x; read a; read b; read c; read d; printf '{ALICE}'; read x"
+            )
+        };
+        for (wrong, said) in [
+            ("exit 0", "has ended without an answer"),
+            ("printf 'UID=5\\nGID=6\\n'; exit 0", "has ended without an answer"),
+            ("printf 'UID=5\\nGID=6\\n'; sleep 60", "does not answer in time"),
+            ("sleep 60", "does not answer in time"),
+            ("exec yes", "the answer has no end"),
+            ("printf 'FAIL\\nFAIL\\n'; sleep 60", "does not answer in time"),
+            (
+                "printf 'UID=0\\nGID=6\\nHOME=/\\nADDRESS=x\\n.\\n'; exit",
+                "nobody's mail is read with root's ids",
+            ),
+            ("kill -9 $$", "has ended without an answer"),
+        ] {
+            let (_directory, path) = program(&once(wrong));
+            let mut pipe = Pipe::foreign(path).with_patience(Duration::from_millis(700));
+            let Verdict::Unavailable(reason) = ask(&mut pipe) else { panic!("{wrong}") };
+            assert!(reason.to_string().ends_with(said), "{wrong}: {reason}");
+            let mut pipe = pipe.with_patience(Duration::from_secs(60));
+            assert!(matches!(ask(&mut pipe), Verdict::Accept(_)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_it_says_unasked_is_no_answer() {
+        let (_directory, path) = program(
+            "read x; read a; read b; read c; read d; echo FAIL; sleep 0.1\n\
+             printf 'UID=7\\nGID=7\\nHOME=/h\\nADDRESS=mallory\\n.\\n'; read x; sleep 1",
+        );
+        let mut pipe = Pipe::foreign(path);
+        assert!(matches!(ask(&mut pipe), Verdict::Reject));
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(matches!(ask(&mut pipe), Verdict::Reject));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_asked_for_again_later() {
+        let (directory, path) =
+            program(&format!("read x; read a; read b; read c; read d; printf '{ALICE}'; read x"));
+        let away = directory.path().join("away");
+        fs::rename(&path, &away).unwrap();
+        let mut pipe = Pipe::foreign(path.clone());
+        let Verdict::Unavailable(reason) = ask(&mut pipe) else { panic!() };
+        assert!(reason.to_string().ends_with("authProg: No such file or directory"), "{reason}");
+        fs::rename(&away, &path).unwrap();
+        assert!(matches!(ask(&mut pipe), Verdict::Accept(_)));
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_or_is_no_list_is_unavailable() {
+        for list in ["a\\t1\\t2\\t/h\\t\\t\\n", "nonsense\\n.\\n", ""] {
+            let (_directory, path) = program(&format!("read x; printf '{list}'"));
+            assert!(Pipe::foreign(path).enumerate(&mut |_| true).is_err(), "{list}");
+        }
+    }
+}

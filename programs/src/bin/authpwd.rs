@@ -1,0 +1,7 @@
+//! authpwd: the machine's users, passwords in passwd, in a chain. See [`programs::chain_module`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::chain_module::run("authpwd")
+}

@@ -1,0 +1,7 @@
+//! authshadow: the machine's users, passwords in shadow, in a chain. See [`programs::chain_module`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::chain_module::run("authshadow")
+}
