@@ -61,20 +61,21 @@ impl Server {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &signals, SIGNALS)?;
         settings.announce();
-        let mut server = Server {
-            listener: listener::listen(socket)?,
-            is_listening: false,
+        let mut pool = Pool::new(settings);
+        pool.fill(Instant::now(), |id, socket| watch(&epoll, socket, id | WORKER))?;
+        let listener = listener::listen(socket)?;
+        watch(&epoll, &listener, LISTENER)?;
+        Ok(Server {
             epoll,
+            listener,
+            is_listening: true,
             signals,
             clients: Clients::default(),
             most_clients,
             last_client: SIGNALS,
-            pool: Pool::new(settings),
+            pool,
             swept: Instant::now(),
-        };
-        server.fill_pool()?;
-        server.listen_again()?;
-        Ok(server)
+        })
     }
 
     /// Serves until SIGTERM or SIGINT.
