@@ -4,6 +4,7 @@
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
 pub mod authdaemond;
+pub mod authtest;
 pub mod chain;
 pub mod chain_module;
 pub mod connection;

@@ -1,0 +1,7 @@
+//! authtest. See [`programs::authtest`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    programs::authtest::authtest()
+}
