@@ -19,7 +19,7 @@ const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
 const OUR_MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
 
 /// A stored password that belongs to `secret`, and whether Courier thinks so.
-const STORED: [(&str, bool); 31] = [
+const STORED: [(&str, bool); 36] = [
     ("$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1", true),
     ("OdiGHOSKg4jq2", true),
     ("$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.", true),
@@ -48,6 +48,11 @@ const STORED: [(&str, bool); 31] = [
     ("$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", true),
     ("$y$j9T$abcdefghijklmnop$3dL1LkYnZM.OVXuVdnnaKVDlLYT92dRwOzDZ5XiVCe.", true),
     ("$gy$j75$abcdefghijklmnop$5Matl8XuRgYmKQHzzPfQ1wwZku2K3P416/n0C0jUu9D", true),
+    ("_J9..abcd/H6HLCcf7nw", true),
+    ("$7$66..../....abcdefgh$Oew2p52M6uFGy3PHtWP1FQdbBkumI97jB3t7nCk1sH9", true),
+    ("$sha1$1000$abcdefgh$ji8ESnkwjcTjo4hThodnLYyi.3yG", true),
+    ("$md5,rounds=100$abcdefgh$$noNcKnd3KA8lreQhy3vXg0", true),
+    ("$3$$878d8014606cda29677a44efa1353fc7", true),
     // Ledger 451 to 455.
     ("{SSHA256}+E+iFJ27Yu1ODPH1UNKUmzOmUT06dwfghQJRHHnMsO5zYWx0", false),
     (

@@ -20,12 +20,12 @@ use crate::scram_keys::{self, Keys};
 
 /// Cost of a new bcrypt hash, a power of two: about a quarter of a second.
 const BCRYPT_COST: u32 = 12;
-/// Rounds of a new SHA-512 crypt: about 50 ms.
+/// Rounds of a new SHA-512 crypt: about 30 ms.
 const SHA512_ROUNDS: u32 = 100_000;
 /// Memory in KiB and passes of a new Argon2id hash; one lane. About 20 ms.
 const ARGON2_COSTS: (u32, u32) = (19 * 1024, 2);
 /// Iterations of new keys for SCRAM. A client does them at each login, on
-/// whatever it runs on: some 10 ms.
+/// whatever it runs on: a few milliseconds, or some tens.
 const SCRAM_ITERATIONS: u32 = 20_000;
 
 /// How a new password is stored.
