@@ -89,6 +89,8 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
     }
     if dialogue.suits(Driver::Tcp) {
         ways.push(("tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)));
+        const DAEMON: Cast = Cast { login: Login::OurSocket, ..Cast::OURS };
+        ways.push(("tcp-authdaemond", |stands, dialogue| stands.tcp(dialogue, Side::Ours, DAEMON)));
         if dialogue.at_once().is_some() {
             ways.push(("tcp-at-once", |stands, dialogue| {
                 let dialogue = dialogue.at_once().ok_or("not at once")?;
@@ -121,7 +123,13 @@ fn joints(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
     let whole = dialogue.suits(Driver::Tcp);
     let logged_in = dialogue.state == State::Transaction;
     let daemon = machine.authdaemond;
-    let ways: [(bool, &str, Play); 6] = [
+    // A record whose fields are shifted gets past Courier's login program, but
+    // not past our authdaemond.
+    let shifted = dialogue.ledger.contains(&119);
+    let ways: [(bool, &str, Play); 7] = [
+        (daemon && !shifted, "their-login-our-authdaemond", |stands, dialogue| {
+            stands.tcp(dialogue, Side::Courier, Cast { login: Login::CourierOurSocket, ..THEIRS })
+        }),
         (whole, "their-couriertcpd", |stands, dialogue| {
             stands.tcp(dialogue, Side::Ours, Cast { couriertcpd: Side::Courier, ..OURS })
         }),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Outcome;
+use crate::authdaemond::OurAuthdaemond;
 use crate::chain::{Account, Chain};
 use crate::courier::{self, Authdaemond};
 use crate::dialogue::Side;
@@ -42,6 +43,10 @@ pub enum Login {
     Socket,
     /// Courier's login program, asking its `authdaemond`.
     Courier,
+    /// Our login program with two words, asking our `authdaemond`.
+    OurSocket,
+    /// Courier's login program, asking our `authdaemond`.
+    CourierOurSocket,
 }
 
 impl Cast {
@@ -91,6 +96,7 @@ pub struct Stand {
     programs: Programs,
     account: Account,
     authdaemond: Option<Authdaemond>,
+    our_authdaemond: Option<OurAuthdaemond>,
 }
 
 impl Stand {
@@ -107,6 +113,7 @@ impl Stand {
             programs: programs.clone(),
             account: Account::new(directory.join("alice")),
             authdaemond: authdaemond.then(|| Authdaemond::start(directory)).transpose()?,
+            our_authdaemond: None,
         })
     }
 
@@ -162,8 +169,8 @@ impl Stand {
             Side::Courier => courier::COURIERTCPD.into(),
         };
         let login = match cast.login {
-            Login::Chain | Login::Socket => self.programs.path("courierpop3login"),
-            Login::Courier => courier::COURIERPOP3LOGIN.into(),
+            Login::Chain | Login::Socket | Login::OurSocket => self.programs.path("courierpop3login"),
+            Login::Courier | Login::CourierOurSocket => courier::COURIERPOP3LOGIN.into(),
         };
         let courierpop3d = self.courierpop3d(cast.courierpop3d);
         let record = self.account.record(fields);
@@ -177,11 +184,19 @@ impl Stand {
                 install(&record, &authdaemond.configuration(), Path::new(courier::MAKEUSERDB))?;
                 authdaemond.command(couriertcpd)?
             }
+            Login::OurSocket => {
+                self.our_authdaemond(&record)?;
+                daemon(couriertcpd)
+            }
+            Login::CourierOurSocket => self.our_authdaemond(&record)?.command_of_courier(couriertcpd),
         };
         let module = (cast.login == Login::Chain).then(|| self.programs.path("authuserdb"));
         let words = [Some(login), module, Some(courierpop3d), Some("./Maildir".into())];
         let words: Vec<OsString> = words.into_iter().flatten().map(OsString::from).collect();
         command.env_clear().env("PATH", PATH).env("POSTRIDER_SYSCONFDIR", self.directory.join("postrider"));
+        if let (Login::OurSocket, Some(ours)) = (cast.login, &self.our_authdaemond) {
+            ours.at_home(&mut command);
+        }
         command.envs(environment.iter().cloned());
         fs::write(self.log(), "")?;
         if cast.ordinary {
@@ -191,6 +206,20 @@ impl Stand {
             command.uid(uid).gid(gid);
         }
         Chain::start(command, &words, &self.log())
+    }
+
+    /// Our `authdaemond` with `record` as the only account; it is started when
+    /// it is asked for the first time.
+    fn our_authdaemond(&mut self, record: &str) -> Outcome<&OurAuthdaemond> {
+        if self.our_authdaemond.is_none() {
+            let program = self.programs.path("authdaemond");
+            let mut ours = OurAuthdaemond::new(&program, &self.directory.join("ours"))?;
+            ours.start("authmodulelist=\"authuserdb\"\ndaemons=2\n")?;
+            self.our_authdaemond = Some(ours);
+        }
+        let ours = self.our_authdaemond.as_ref().ok_or("no authdaemond of ours")?;
+        install(record, &ours.configuration(), &self.programs.path("makeuserdb"))?;
+        Ok(ours)
     }
 
     fn courierpop3d(&self, side: Side) -> PathBuf {

@@ -5,9 +5,10 @@ use std::path::Path;
 use testbed::Outcome;
 use testbed::stand::Programs;
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     env!("CARGO_BIN_EXE_couriertcpd"),
     env!("CARGO_BIN_EXE_courierpop3login"),
+    env!("CARGO_BIN_EXE_authdaemond"),
     env!("CARGO_BIN_EXE_authuserdb"),
     env!("CARGO_BIN_EXE_courierpop3d"),
     env!("CARGO_BIN_EXE_makeuserdb"),
