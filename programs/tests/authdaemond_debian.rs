@@ -29,8 +29,7 @@ bob@example.com\tuid=5000|gid=5000|home=/home/bob|gecos=Bob Builder,,|quota=1000
 /// Whether to go on; says so if not.
 fn is_here() -> bool {
     let Some(reason) = courier::missing_authdaemond() else { return true };
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "left out: {reason}");
-    println!("left out: {reason}");
+    courier::leave_out(&reason).unwrap();
     false
 }
 

@@ -40,8 +40,7 @@ fn on_a_small_disk(steps: &str) -> Option<String> {
     testbed::stand::make_public(directory.path()).unwrap();
     let programs = built::programs(&directory.path().join("programs")).unwrap();
     if let Err(reason) = can_mount(&directory) {
-        println!("left out: a disk that is full ({reason})");
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
+        testbed::courier::leave_out(&format!("a disk that is full: {reason}")).unwrap();
         return None;
     }
     let output = unshared(&format!("{PRELUDE}{steps}"), directory.path(), &programs.path("courierpop3d"));

@@ -63,8 +63,7 @@ impl Tls {
     fn new() -> Option<Tls> {
         for part in [COURIERTLS, PYTHON, "/usr/bin/openssl"] {
             if !Path::new(part).exists() {
-                println!("left out: STLS, since there is no {part}");
-                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{part} is missing");
+                testbed::courier::leave_out(&format!("STLS, since there is no {part}")).unwrap();
                 return None;
             }
         }

@@ -110,8 +110,13 @@ impl Authdaemond {
 /// # Errors
 /// Nothing may be left out here.
 pub fn leave_out(reason: &str) -> Outcome {
-    // Not println, which a passing test keeps to itself.
-    writeln!(std::io::stdout(), "left out: {reason}")?;
+    say_left_out(reason);
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
     if strict { Err(format!("left out although CI=true: {reason}").into()) } else { Ok(()) }
+}
+
+/// Says what a run leaves out because this machine is not made for it.
+pub fn say_left_out(reason: &str) {
+    // Not println, which a passing test keeps to itself.
+    let _ = writeln!(std::io::stdout(), "left out: {reason}");
 }

@@ -13,7 +13,7 @@ fn ipv6_port(address: Ipv6Addr) -> Outcome<Option<SocketAddr>> {
     match TcpListener::bind((address, 0)) {
         Ok(free) => Ok(Some(free.local_addr()?)),
         Err(_) => {
-            println!("left out: this machine has no IPv6");
+            testbed::courier::say_left_out("this machine has no IPv6");
             Ok(None)
         }
     }

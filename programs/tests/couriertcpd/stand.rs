@@ -34,7 +34,7 @@ impl Whose {
             return vec![Ours, Couriers];
         }
         SAID.call_once(|| {
-            println!("left out: Courier's couriertcpd is not installed (Debian: courier-base)")
+            testbed::courier::say_left_out("Courier's couriertcpd is not installed (Debian: courier-base)");
         });
         vec![Ours]
     }
@@ -291,7 +291,9 @@ pub(crate) fn is_root() -> bool {
     static SAID: Once = Once::new();
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        SAID.call_once(|| println!("left out: what -user and -group do can be seen by root only"));
+        SAID.call_once(|| {
+            testbed::courier::say_left_out("what -user and -group do can be seen by root only")
+        });
     }
     root
 }
