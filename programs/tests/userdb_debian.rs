@@ -99,7 +99,7 @@ const NEVER: [&str; 11] = [
 /// Whether to go on; says so if not.
 fn is_here(missing: Option<String>) -> bool {
     let Some(reason) = missing else { return true };
-    testbed::courier::leave_out(&reason).unwrap();
+    courier::leave_out(&reason).unwrap();
     false
 }
 
