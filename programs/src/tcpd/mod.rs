@@ -25,6 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use authlib::printable::reason;
 use system::process::{Background, Daemon};
 
 use self::logger::Logger;
@@ -153,16 +154,6 @@ fn status(outcome: Result<(), String>) -> ExitCode {
 
 fn text(error: impl fmt::Display) -> String {
     error.to_string()
-}
-
-/// The error as strerror(3) words it, without the number that std adds.
-fn reason(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(number) = error.raw_os_error() {
-        let words = text.strip_suffix(&format!(" (os error {number})")).map(str::len);
-        text.truncate(words.unwrap_or(text.len()));
-    }
-    text
 }
 
 #[cfg(test)]
