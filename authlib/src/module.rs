@@ -20,6 +20,17 @@ pub trait Module: Send {
     /// Its name in `authmodulelist`, such as `authuserdb`.
     fn name(&self) -> &str;
 
+    /// Gets ready for the first question: reads settings, starts what is to be
+    /// started. Asked once, when a process that will ask questions begins; a
+    /// question must do without as well.
+    ///
+    /// # Errors
+    /// What an administrator should hear of now rather than at the first
+    /// login. The module is asked all the same: what is wrong may be mended.
+    fn prepare(&mut self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     /// Are these credentials good, and whose are they? (AUTH)
     ///
     /// An authtype that the module does not know is a rejection. The account

@@ -45,6 +45,13 @@ impl Modules {
         Modules { list: vec![module], defaults: Options::default(), headings: false }
     }
 
+    /// Lets each get ready; gives what an administrator should hear.
+    pub fn prepare(&mut self) -> Vec<Unavailable> {
+        let prepare =
+            |module: &mut Box<dyn Module>| module.prepare().err().map(|reason| named(module.name(), &reason));
+        self.list.iter_mut().filter_map(prepare).collect()
+    }
+
     /// The answer to `question`. A list is too long to be held; its pieces go
     /// to `write`, which says no when nobody listens any more.
     pub fn answer(&mut self, question: &Question, write: &mut dyn FnMut(&[u8]) -> bool) -> Answer {

@@ -153,6 +153,14 @@ impl Module for Pipe {
         &self.name
     }
 
+    fn prepare(&mut self) -> Result<(), Unavailable> {
+        if self.kind == Kind::Foreign {
+            // Courier starts it at the first question too.
+            return Ok(());
+        }
+        self.ready().map(|_| ()).map_err(|error| self.failed(&error))
+    }
+
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         let nobody = Client::default();
         let octets = self.ask(&request::auth(record, self.client(client, &nobody)));

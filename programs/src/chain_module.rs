@@ -13,16 +13,22 @@ use std::process::ExitCode;
 
 use authlib::printable::reason;
 use authlib::record::Malformed;
-use authlib::{Account, Client, Ids, Options, Record, Verdict};
+use authlib::{Account, Client, Ids, Module, Options, Record, Unavailable, Verdict};
 
 use crate::chain::{self, Handover, NoRecord};
 use crate::log::{self, Harmless};
 use crate::{environment, modules};
 
-/// Runs the module called `name`. Returns, with the status to end with, only
-/// if it cannot become another program.
+/// Runs the module called `name`, one of [`modules`]. Returns, with the status
+/// to end with, only if it cannot become another program.
 #[must_use]
 pub fn run(name: &'static str) -> ExitCode {
+    run_as(name, || modules::in_chain(name).map_err(|missing| Unavailable::new(missing.to_string())))
+}
+
+/// Runs what `make` makes as the module called `name`. As [`run`].
+#[must_use]
+pub fn run_as(name: &'static str, make: impl FnOnce() -> Result<Box<dyn Module>, Unavailable>) -> ExitCode {
     let next: Vec<OsString> = env::args_os().skip(1).collect();
     let program = Program { name, next };
     if chain::authenticated().is_some() {
@@ -37,7 +43,7 @@ pub fn run(name: &'static str) -> ExitCode {
         Err(error) => return program.unavailable(&error, None),
     };
     chain::reap_children();
-    match program.ask(&record) {
+    match ask(make, &record) {
         Verdict::Accept(account) => program.accept(&account, &record),
         Verdict::Reject => program.reject(&record),
         Verdict::Unavailable(reason) => program.unavailable(&reason, Some(&record)),
@@ -51,19 +57,6 @@ struct Program {
 }
 
 impl Program {
-    /// The module is gone when its verdict is there: nothing of it reaches
-    /// the next program.
-    fn ask(&self, record: &Record) -> Verdict {
-        let client = match Client::at(&environment::octets("TCPREMOTEIP")) {
-            Ok(client) => client,
-            Err(reason) => return reason.into(),
-        };
-        match modules::in_chain(self.name) {
-            Some(mut module) => module.authenticate(record, &client),
-            None => Verdict::Reject,
-        }
-    }
-
     /// Hands the very same record to the next module.
     fn reject(&self, record: &Record) -> ExitCode {
         match chain::offer(record) {
@@ -101,6 +94,16 @@ impl Program {
         let program = Harmless(program.as_encoded_bytes());
         log::line(format_args!("ERR: {}: {program}: {}", self.name, reason(&error)));
         ExitCode::FAILURE
+    }
+}
+
+/// The module is gone when its verdict is there: nothing of it reaches the
+/// next program.
+fn ask(make: impl FnOnce() -> Result<Box<dyn Module>, Unavailable>, record: &Record) -> Verdict {
+    let made = Client::at(&environment::octets("TCPREMOTEIP")).and_then(|client| Ok((client, make()?)));
+    match made {
+        Ok((client, mut module)) => module.authenticate(record, &client),
+        Err(reason) => reason.into(),
     }
 }
 

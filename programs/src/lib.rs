@@ -15,6 +15,7 @@ pub mod login;
 pub mod mailbox;
 pub mod maildirmake;
 pub mod makeuserdb;
+pub mod module_program;
 pub mod modules;
 mod pidfile;
 pub mod pipe_face;

@@ -25,6 +25,7 @@ const IDLE: Timespec = Timespec { tv_sec: 300, tv_nsec: 0 };
 #[must_use]
 pub fn serve(modules: &mut Modules) -> ExitCode {
     let knows_unavailable = env::var_os(PIPE).is_some();
+    modules.prepare().iter().for_each(|trouble| log::error(trouble));
     let mut reader = Reader::new();
     let mut buffer = Zeroizing::new([0; 4096]);
     loop {

@@ -27,6 +27,15 @@ pub fn authdaemon_socket() -> PathBuf {
     from("POSTRIDER_AUTHDAEMON_SOCKET", "/run/courier/authdaemon/socket")
 }
 
+/// The program that is the module called `name`: in the directory
+/// `POSTRIDER_LIBEXECDIR`, else beside the program that asks.
+#[must_use]
+pub fn module_program(name: &str) -> PathBuf {
+    let beside = || env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
+    let directory = env::var_os("POSTRIDER_LIBEXECDIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    directory.or_else(beside).unwrap_or_default().join(name)
+}
+
 fn from(variable: &str, usual: &str) -> PathBuf {
     env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_else(|| usual.into()).into()
 }

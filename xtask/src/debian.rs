@@ -12,18 +12,28 @@ use nix::unistd::Uid;
 
 /// What the tests compare us with, use as clients, look through, and (g++, for
 /// libFuzzer) build with.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: &[&str] = &[
     "courier-pop",
     "courier-authdaemon",
+    "courier-authlib-ldap",
+    "courier-authlib-mysql",
+    "courier-authlib-pipe",
+    "courier-authlib-postgresql",
+    "courier-authlib-sqlite",
     "courier-authlib-userdb",
     "curl",
-    "mpop",
-    "openssl",
     "fetchmail",
     "g++",
     "getmail6",
+    "ldap-utils",
+    "mariadb-server",
+    "mpop",
+    "openssl",
     "perl",
+    "postgresql",
     "python3",
+    "slapd",
+    "sqlite3",
     "strace",
     "util-linux",
 ];
@@ -34,7 +44,7 @@ pub(crate) fn install() -> Result<()> {
     if !Uid::effective().is_root() || !Path::new("/etc/debian_version").exists() {
         return Ok(());
     }
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    let missing: Vec<_> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -19,18 +19,27 @@ pub(crate) fn cargo() -> Result<Command> {
     Ok(command)
 }
 
-/// The workspace's crates: every directory of the root that has a manifest
-/// and is not kept apart.
-pub(crate) fn members() -> Result<Vec<String>> {
+/// The directories of the workspace's crates: every one in the root, or in
+/// `backends`, that has a manifest and is not kept apart. A crate has the name
+/// of its directory.
+pub(crate) fn members() -> Result<Vec<PathBuf>> {
+    let root = root()?;
     let mut members = Vec::new();
-    for entry in fs::read_dir(root()?)? {
-        let path = entry?.path();
-        if path.join("Cargo.toml").exists() && !path.ends_with("fuzz") {
-            members.extend(path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+    for directory in [&root, &root.join("backends")] {
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.join("Cargo.toml").exists() && !path.ends_with("fuzz") {
+                members.push(path);
+            }
         }
     }
     members.sort();
     Ok(members)
+}
+
+/// The name of the crate in `directory`.
+pub(crate) fn name(directory: &Path) -> &str {
+    directory.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// Builds the programs as they are installed, and tells in which directory

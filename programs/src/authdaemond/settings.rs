@@ -3,7 +3,7 @@
 use std::fs;
 
 use authlib::authdaemonrc::Authdaemonrc;
-use authlib::printable::{printable, reason};
+use authlib::printable::reason;
 
 use crate::log;
 use crate::modules;
@@ -35,9 +35,8 @@ impl Settings {
         if modules.is_empty() {
             return Err(format!("{shown}: authmodulelist names no module"));
         }
-        if let Some(unknown) = modules.iter().find(|name| modules::called(name).is_none()) {
-            let unknown = printable(unknown.as_bytes());
-            return Err(format!("{shown}: authmodulelist: there is no module {unknown}"));
+        if let Some(missing) = modules.iter().find_map(|name| modules::called(name).err()) {
+            return Err(format!("{shown}: authmodulelist: {missing}"));
         }
         let workers = rc.daemons().unwrap_or_else(|| {
             log::error(&format_args!("{shown}: daemons is not a number from 1 to 1000, so there is 1"));

@@ -46,9 +46,7 @@ pub(super) fn list(names: &[&str]) -> ExitCode {
 }
 
 fn make(names: &[&str]) -> Option<Modules> {
-    let list = names.iter().map(|name| modules::called(name)).collect::<Option<_>>();
-    if list.is_none() {
-        log::error(&"a module that there is not");
-    }
-    Some(Modules::new(list?, Options::parse(&environment::octets("DEFAULTOPTIONS"))))
+    let list = names.iter().map(|name| modules::called(name)).collect::<Result<_, _>>();
+    let list = list.inspect_err(|missing| log::error(missing)).ok()?;
+    Some(Modules::new(list, Options::parse(&environment::octets("DEFAULTOPTIONS"))))
 }

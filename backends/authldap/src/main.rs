@@ -1,0 +1,3 @@
+//! authldap: not there yet.
+
+fn main() {}

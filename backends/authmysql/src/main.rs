@@ -1,0 +1,3 @@
+//! authmysql: not there yet.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! authoauth2: not there yet.
+
+fn main() {}

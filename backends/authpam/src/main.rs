@@ -1,0 +1,3 @@
+//! authpam: not there yet.
+
+fn main() {}

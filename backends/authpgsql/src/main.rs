@@ -1,0 +1,3 @@
+//! authpgsql: not there yet.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! authsqlite: not there yet.
+
+fn main() {}
