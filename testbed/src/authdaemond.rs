@@ -1,7 +1,7 @@
 //! Our own `authdaemond`, in a directory of its own, for our programs and for
 //! Courier's.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::process::{Running, daemon};
+use crate::process::{Running, command_behind, daemon};
 use crate::{Outcome, PATIENCE};
 
 /// A running `authdaemond` of ours.
@@ -39,8 +39,16 @@ impl OurAuthdaemond {
     /// # Errors
     /// It ends, or does not listen.
     pub fn start(&mut self, rc: &str) -> Outcome {
+        self.start_behind(&[], rc)
+    }
+
+    /// The same, run by `words`, which run the program that follows them.
+    ///
+    /// # Errors
+    /// As [`start`](OurAuthdaemond::start).
+    pub fn start_behind(&mut self, words: &[OsString], rc: &str) -> Outcome {
         self.configure(rc)?;
-        let mut command = daemon(&self.program);
+        let mut command = command_behind(words, &self.program);
         self.at_home(&mut command);
         let log = fs::OpenOptions::new().append(true).create(true).open(self.directory.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

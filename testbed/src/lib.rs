@@ -7,6 +7,7 @@
 //! The format of the sessions is described in `dialogues/README.md`.
 
 pub mod authdaemond;
+pub mod cells;
 pub mod chain;
 pub mod client;
 pub mod courier;

@@ -1,7 +1,7 @@
 //! Programs that end with the test that started them, also when it fails or
 //! panics.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -34,6 +34,18 @@ pub fn daemon(program: impl AsRef<OsStr>) -> Command {
     }
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
+}
+
+/// The same for a `program` that is run by `words`, which run what follows
+/// them.
+#[must_use]
+pub fn command_behind(words: &[OsString], program: &Path) -> Command {
+    let Some((first, rest)) = words.split_first() else {
+        return daemon(program);
+    };
+    let mut command = daemon(first);
+    command.args(rest).arg(program);
     command
 }
 

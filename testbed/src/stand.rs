@@ -19,7 +19,7 @@ use crate::process::{self, daemon};
 use crate::wire::Pipes;
 
 /// What every program finds in its environment, as under a start script.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Who plays which part in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +73,9 @@ impl Programs {
     ///
     /// # Errors
     /// A file cannot be copied.
-    pub fn copy(built: &[&str], directory: &Path) -> Outcome<Programs> {
+    pub fn copy(built: &[impl AsRef<Path>], directory: &Path) -> Outcome<Programs> {
         make_public(directory)?;
-        for program in built.iter().map(Path::new) {
+        for program in built.iter().map(AsRef::as_ref) {
             let name = program.file_name().ok_or("a program without a name")?;
             process::install(program, &directory.join(name))?;
         }

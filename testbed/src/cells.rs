@@ -1,0 +1,255 @@
+//! The table of modules, places and mechanisms in `docs/authentication.md`,
+//! played cell by cell.
+//!
+//! A cell says what a client finds that logs in with a mechanism where a
+//! module is asked in a place: `yes`, the right credentials open the maildrop
+//! and wrong ones do not; `no`, they are rejected. The table is the one that
+//! administrators read, so a cell that is not true fails.
+
+mod mechanism;
+mod table;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+use tempfile::TempDir;
+
+use crate::authdaemond::OurAuthdaemond;
+use crate::chain::{Account, Chain};
+use crate::maildrop::{Entry, Kind, lay_out};
+use crate::process::command_behind;
+use crate::stand::{PATH, Programs, make_public};
+use crate::{Fault, Outcome};
+pub use mechanism::{Credentials, Mechanism};
+use table::Cell;
+
+/// The programs of ours that a cell takes.
+const OURS: [&str; 5] = ["couriertcpd", "courierpop3login", "courierpop3d", "authdaemond", "authtest"];
+
+/// Where a module can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// As a program between login program and mail program.
+    Chain,
+    /// In the authmodulelist of our authdaemond.
+    Authdaemond,
+    /// By `authtest`, through that.
+    Authtest,
+}
+
+impl Place {
+    const ALL: [Place; 3] = [Place::Chain, Place::Authdaemond, Place::Authtest];
+
+    /// As in the table.
+    fn name(self) -> &'static str {
+        match self {
+            Place::Chain => "chain",
+            Place::Authdaemond => "authdaemond",
+            Place::Authtest => "authtest",
+        }
+    }
+}
+
+/// A module, an account of its back-end, and everything around them.
+#[derive(Debug)]
+pub struct Cells {
+    module: String,
+    programs: Programs,
+    account: Account,
+    credentials: Credentials,
+    environment: Vec<(String, String)>,
+    behind: Vec<OsString>,
+    modules: String,
+    daemon: OurAuthdaemond,
+    directory: TempDir,
+}
+
+impl Cells {
+    /// For the module whose program cargo has built at `module`. The account is
+    /// `alice` with the password `secret`; the caller tells the back-end of it.
+    ///
+    /// # Errors
+    /// A file cannot be written, or our programs cannot be built.
+    pub fn of(module: &Path) -> Outcome<Cells> {
+        let name = module.file_name().and_then(|name| name.to_str()).ok_or("a module without a name")?;
+        let directory = tempfile::tempdir()?;
+        make_public(directory.path())?;
+        let built = built(module.parent().ok_or("a module without a directory")?)?;
+        let mut programs: Vec<&Path> = built.iter().map(PathBuf::as_path).collect();
+        programs.push(module);
+        let programs = Programs::copy(&programs, &directory.path().join("bin"))?;
+        let account = Account::new(directory.path().join("alice"));
+        let message = Kind::File(b"Subject: a cell\n\nIt is true.\n".to_vec());
+        lay_out(&account.home, &[Entry { path: "new/1.cell".to_owned(), kind: message }], account.owner)?;
+        Ok(Cells {
+            module: name.to_owned(),
+            daemon: OurAuthdaemond::new(&programs.path("authdaemond"), directory.path())?,
+            programs,
+            account,
+            credentials: Credentials::default(),
+            environment: Vec::new(),
+            behind: Vec::new(),
+            modules: name.to_owned(),
+            directory,
+        })
+    }
+
+    /// The account: what its home and its ids have to be.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The configuration directory, for the module's settings.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.daemon.configuration()
+    }
+
+    /// A directory for files of the caller.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The same with `value` in the environment of every program.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Cells {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with these credentials in place of a name and a password.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Cells {
+        self.credentials = credentials;
+        self
+    }
+
+    /// The same with every program run by `words`, which run what follows
+    /// them.
+    #[must_use]
+    pub fn behind(mut self, words: &[OsString]) -> Cells {
+        words.clone_into(&mut self.behind);
+        self
+    }
+
+    /// The same with another program put beside the module: `program` is where
+    /// cargo has built it.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub fn with_program(self, program: &Path) -> Outcome<Cells> {
+        Programs::copy(&[program], &self.directory.path().join("bin"))?;
+        Ok(self)
+    }
+
+    /// Plays every cell of the table that is about the module.
+    ///
+    /// # Errors
+    /// All cells that are not true, or what could not be started.
+    pub fn play(mut self) -> Outcome {
+        let row = table::of_module(&self.module)?;
+        fs::write(self.log(), "")?;
+        self.start_daemon()?;
+        let chains = [self.chain(Place::Chain)?, self.chain(Place::Authdaemond)?].map(Mutex::new);
+        let wrong = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for cell in &row {
+                let (cells, chains, wrong) = (&self, &chains, &wrong);
+                scope.spawn(move || {
+                    if let Err(fault) = cells.play_one(cell, chains)
+                        && let Ok(mut wrong) = wrong.lock()
+                    {
+                        wrong.push(format!("{}: {cell}: {fault}", cells.module));
+                    }
+                });
+            }
+        });
+        let wrong = wrong.into_inner().unwrap_or_default();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let log = fs::read_to_string(self.log())?;
+        Err(format!("{}\n{log}\n{}", wrong.join("\n"), self.daemon.log()?).into())
+    }
+
+    fn play_one(&self, cell: &Cell, chains: &[Mutex<Chain>; 2]) -> Outcome {
+        let [good, bad] = match cell.place {
+            Place::Authtest => [self.authtest(true)?, self.authtest(false)?],
+            Place::Chain | Place::Authdaemond => {
+                let chain = &chains[usize::from(cell.place == Place::Authdaemond)];
+                let connect = || chain.lock().map_err(|_| Fault::from("a cell has panicked"))?.connect();
+                let enter = |credentials: &Credentials| cell.mechanism.enter(connect()?, credentials);
+                [enter(&self.credentials)?, enter(&self.credentials.wrong())?]
+            }
+        };
+        match (good, bad) {
+            (_, true) => Err("wrong credentials open the maildrop".into()),
+            (good, false) if good == cell.serves => Ok(()),
+            (true, _) => Err("the right credentials open the maildrop, and the table says no".into()),
+            (false, _) => Err("the right credentials are rejected".into()),
+        }
+    }
+
+    fn start_daemon(&mut self) -> Outcome {
+        let settings: String =
+            self.environment.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect();
+        let rc = format!("authmodulelist=\"{}\"\ndaemons=3\n{settings}", self.modules);
+        self.daemon.start_behind(&self.behind, &rc)
+    }
+
+    /// A super-server for one of the two places.
+    fn chain(&self, place: Place) -> Outcome<Chain> {
+        let program = |name| self.programs.path(name).into_os_string();
+        let mut words = vec![program("courierpop3login")];
+        if place == Place::Chain {
+            words.push(program(&self.module));
+        }
+        words.extend([program("courierpop3d"), "./Maildir".into()]);
+        let mut command = self.command("couriertcpd");
+        command.env("POP3AUTH", Mechanism::names().join(" "));
+        Chain::start(command, &words, &self.log())
+    }
+
+    fn authtest(&self, right: bool) -> Outcome<bool> {
+        let password = if right { "secret" } else { "wrong" };
+        let mut command = self.command("authtest");
+        let output = command.args(["-s", "pop3", "alice", password]).stdin(Stdio::null()).output()?;
+        let (said, home) = (String::from_utf8_lossy(&output.stdout), self.account.home.display().to_string());
+        match (output.status.success(), said.contains(&home)) {
+            (true, false) => Err(format!("authtest shows another account:\n{said}").into()),
+            (succeeded, _) => Ok(succeeded),
+        }
+    }
+
+    /// One of our programs, in this place.
+    fn command(&self, program: &str) -> Command {
+        let mut command = command_behind(&self.behind, &self.programs.path(program));
+        command.env_clear().env("PATH", PATH).envs(self.environment.iter().cloned());
+        self.daemon.at_home(&mut command);
+        command
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("log-of-sessions")
+    }
+}
+
+/// Our programs in the directory where cargo builds; made if they are not
+/// there.
+fn built(directory: &Path) -> Outcome<[PathBuf; 5]> {
+    let programs = OURS.map(|name| directory.join(name));
+    if programs.iter().all(|program| program.exists()) {
+        return Ok(programs);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "programs", "--bins"]).current_dir(crate::root());
+    let status = command.status()?;
+    if status.success() { Ok(programs) } else { Err(format!("cargo build: {status}").into()) }
+}
