@@ -30,6 +30,7 @@ pub mod password;
 pub mod pipe;
 pub mod printable;
 pub mod protocol;
+pub mod rcfile;
 pub mod record;
 pub mod sasl;
 pub mod scram_keys;
