@@ -8,6 +8,7 @@
 
 pub mod authdaemond;
 pub mod cells;
+pub mod certificates;
 pub mod chain;
 pub mod client;
 pub mod courier;
@@ -15,8 +16,11 @@ pub mod cram;
 pub mod dialogue;
 pub mod ledger;
 pub mod maildrop;
+pub mod mariadb;
+pub mod ordinary;
 pub mod pattern;
 pub mod play;
+pub mod postgres;
 pub mod process;
 pub mod stand;
 pub mod wire;

@@ -102,6 +102,13 @@ impl Running {
         }
     }
 
+    /// Ends it by `signal`, for programs that take SIGTERM for something else.
+    pub fn end_by(mut self, signal: Signal) {
+        self.signal(signal);
+        // Dropping it goes on to harder means.
+        let _ended = self.wait(FAREWELL);
+    }
+
     fn signal(&self, signal: Signal) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _already_gone = kill(Pid::from_raw(pid), signal);

@@ -1,0 +1,219 @@
+//! A MariaDB server that is thrown away, on a UNIX socket and a loopback
+//! address of its own, with TLS.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::certificates::Certificates;
+use crate::chain::own_address;
+use crate::process::Running;
+use crate::stand::make_public;
+use crate::{Outcome, PATIENCE, ordinary};
+
+/// The user that programs log in as.
+pub const USER: &str = "mail";
+/// The password of every user.
+pub const PASSWORD: &str = "the server's secret";
+/// A user who is let in over TLS only.
+pub const ONLY_TLS: &str = "only_tls";
+/// A user who is let in with the client certificate only, and the password.
+pub const BY_CERTIFICATE: &str = "by_certificate";
+
+const SERVER: &str = "/usr/sbin/mariadbd";
+const INSTALL: &str = "/usr/bin/mariadb-install-db";
+const CLIENT: &str = "/usr/bin/mariadb";
+
+/// A running server.
+#[derive(Debug)]
+pub struct Mariadb {
+    server: Option<Running>,
+    address: SocketAddr,
+    certificates: Certificates,
+    directory: TempDir,
+}
+
+/// Why there can be none here, if so.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let absent = [SERVER, INSTALL, CLIENT].into_iter().find(|program| !Path::new(program).exists())?;
+    Some(format!("{absent} is not there (Debian: mariadb-server)"))
+}
+
+impl Mariadb {
+    /// A server with the users of this module and no tables, as soon as it
+    /// answers.
+    ///
+    /// # Errors
+    /// It cannot be made or started.
+    pub fn start() -> Outcome<Mariadb> {
+        let (directory, address) = (tempfile::tempdir()?, own_address());
+        make_public(directory.path())?;
+        let path = |name: &str| directory.path().join(name);
+        let certificates = Certificates::make(&path("tls"), address.ip(), BY_CERTIFICATE)?;
+        ordinary::give(&certificates.server().1)?;
+        for name in ["data", "run"] {
+            ordinary::directory(&path(name))?;
+        }
+        make_public(&path("run"))?;
+        let mut install = ordinary::command(INSTALL)?;
+        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        install.arg(option("datadir", &path("data"))).current_dir(directory.path());
+        let made = install.stdin(Stdio::null()).output()?;
+        if !made.status.success() {
+            let said = [made.stdout, made.stderr].concat();
+            return Err(format!("mariadb-install-db: {}", String::from_utf8_lossy(&said)).into());
+        }
+        let mut server = Mariadb { server: None, address, certificates, directory };
+        server.start_again()?;
+        let password = PASSWORD.replace('\'', "''");
+        for (user, condition) in [(USER, ""), (ONLY_TLS, "REQUIRE SSL"), (BY_CERTIFICATE, "REQUIRE X509")] {
+            server.sql(
+                "mysql",
+                &format!(
+                    "CREATE USER {user} IDENTIFIED BY '{password}' {condition}; GRANT ALL ON *.* TO {user}"
+                ),
+            )?;
+        }
+        Ok(server)
+    }
+
+    /// Starts it after [`stop`](Mariadb::stop).
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_again(&mut self) -> Outcome {
+        let directory = self.directory.path();
+        let mut command = ordinary::command(SERVER)?;
+        command.args(["--no-defaults", "--skip-name-resolve", "--performance-schema=off"]);
+        command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"]);
+        command.args(["--innodb-use-native-aio=0", "--max-connections=100"]);
+        let (certificate, key) = self.certificates.server();
+        for (name, path) in [
+            ("datadir", directory.join("data")),
+            ("socket", self.socket()),
+            ("pid-file", directory.join("run/pid")),
+            ("tmpdir", directory.join("run")),
+            ("ssl-ca", self.certificates.authority()),
+            ("ssl-cert", certificate),
+            ("ssl-key", key),
+        ] {
+            command.arg(option(name, &path));
+        }
+        command.arg(format!("--bind-address={}", self.address.ip()));
+        command.arg(format!("--port={}", self.address.port())).current_dir(directory);
+        let log = fs::OpenOptions::new().append(true).create(true).open(directory.join("log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.server = Some(Running::start(&mut command)?);
+        self.await_answer()
+    }
+
+    /// Ends it, with all its connections.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Runs `text` on `database` as the server's administrator; tells what it
+    /// has printed, without headings, columns separated by TAB.
+    ///
+    /// # Errors
+    /// What mariadb(1) says.
+    pub fn sql(&self, database: &str, text: &str) -> Outcome<String> {
+        let mut command = self.client();
+        command.arg(database);
+        let mut client =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        client.stdin.take().ok_or("mariadb has no standard input")?.write_all(text.as_bytes())?;
+        let output = client.wait_with_output()?;
+        if !output.status.success() {
+            return Err(format!("mariadb: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+
+    /// A data base of its own called `name`.
+    ///
+    /// # Errors
+    /// As [`sql`](Mariadb::sql).
+    pub fn create(&self, name: &str) -> Outcome {
+        self.sql("mysql", &format!("CREATE DATABASE {name}")).map(|_| ())
+    }
+
+    /// Address and port that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its UNIX socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/socket")
+    }
+
+    /// Its certificates.
+    #[must_use]
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// What it has logged.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(self.directory.path().join("log"))?)
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new(CLIENT);
+        command.args(["--no-defaults", "--batch", "--skip-column-names", "--user=root"]);
+        command.args(["--default-character-set=utf8mb4"]).arg(option("socket", &self.socket()));
+        command
+    }
+
+    fn await_answer(&mut self) -> Outcome {
+        let end = Instant::now() + PATIENCE;
+        while self.sql("mysql", "SELECT 1").is_err() {
+            let ended = self.server.as_mut().map(Running::ended).transpose()?.flatten();
+            if ended.is_some() || Instant::now() > end {
+                return Err(format!("MariaDB does not answer\n{}", self.log()?).into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+fn option(name: &str, path: &Path) -> std::ffi::OsString {
+    let mut option = std::ffi::OsString::from(format!("--{name}="));
+    option.push(path);
+    option
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mariadb, missing};
+    use crate::courier::leave_out;
+
+    #[test]
+    fn a_server_answers_ends_and_answers_again() {
+        if let Some(reason) = missing() {
+            leave_out(&reason).unwrap();
+            return;
+        }
+        let mut server = Mariadb::start().unwrap();
+        server.create("accounts").unwrap();
+        server.sql("accounts", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')").unwrap();
+        server.stop();
+        assert!(server.sql("accounts", "SELECT 1").is_err());
+        server.start_again().unwrap();
+        assert_eq!(server.sql("accounts", "SELECT * FROM t").unwrap(), "1\tx");
+    }
+}
