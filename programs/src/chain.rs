@@ -11,6 +11,7 @@
 //! Each of them is the same process, so all they share are descriptors, the
 //! environment and arguments. Passwords travel on descriptor 3 only.
 
+use authlib::printable::reason;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -280,7 +281,8 @@ fn rerun(handover: &Handover) -> ExitCode {
     match login_program() {
         Some((path, words)) => {
             let error = handover.exec(&path, &words);
-            log::line(format_args!("ERR: {}: {error}", Harmless(path.as_os_str().as_bytes())));
+            let path = Harmless(path.as_os_str().as_bytes());
+            log::line(format_args!("ERR: {path}: {}", reason(&error)));
         }
         None => log::line(format_args!("AUTHFAILURE")),
     }

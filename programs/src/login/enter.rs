@@ -1,5 +1,6 @@
 //! From credentials to the next program.
 
+use authlib::printable::reason;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 
@@ -59,7 +60,7 @@ fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Han
     let groups = match account.ids.groups() {
         Ok(groups) => groups,
         Err(error) => {
-            log::warning(&format_args!("{address}: groups: {error}"));
+            log::warning(&format_args!("{address}: groups: {}", reason(&error)));
             return Answer::CannotTell;
         }
     };
@@ -71,7 +72,7 @@ fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Han
     if let Err(error) = std::env::set_current_dir(&account.home) {
         let home = Harmless(account.home.as_os_str().as_encoded_bytes());
         log::warning(&format_args!("{address}: chdir({home}) failed!!"));
-        log::warning(&format_args!("error: {error}"));
+        log::warning(&format_args!("error: {}", reason(&error)));
         return Answer::CannotTell;
     }
     handover.set("AUTHENTICATED", OsString::from_vec(account.address.clone()));
@@ -88,12 +89,12 @@ fn make_home(account: &Account) {
     let (home, ids) = (&account.home, &account.ids);
     if let Err(error) = skeleton::make_home(skeleton.as_ref(), home, ids.uid(), ids.gid()) {
         let home = Harmless(home.as_os_str().as_encoded_bytes());
-        log::warning(&format_args!("{home}: {error}!!"));
+        log::warning(&format_args!("{home}: {}!!", reason(&error)));
     }
 }
 
 fn cannot_run(program: Option<&OsStr>, error: &std::io::Error) -> Answer {
     let program = Harmless(program.map_or(b"", OsStr::as_encoded_bytes)).to_string();
-    log::error(&format_args!("{program}: {error}"));
+    log::error(&format_args!("{program}: {}", reason(error)));
     Answer::CannotTell
 }

@@ -1,6 +1,7 @@
 //! `loginexec`: a program that the administrator has put into the Maildir, to
 //! be run at the next login (reference maildir.md 10).
 
+use authlib::printable::reason;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,10 +24,10 @@ pub(super) fn run_once(maildir: &Maildir, path: &Path) {
     match status {
         Ok(status) if status.success() => {
             if let Err(error) = maildir.remove_loginexec() {
-                log::error(&format_args!("loginexec cannot be removed: {error}"));
+                log::error(&format_args!("loginexec cannot be removed: {}", reason(&error)));
             }
         }
         Ok(_) => {}
-        Err(error) => log::error(&format_args!("Failed to exec loginexec: {error}")),
+        Err(error) => log::error(&format_args!("Failed to exec loginexec: {}", reason(&error))),
     }
 }

@@ -21,6 +21,7 @@ mod validated;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use authlib::printable::reason;
 use maildir::Maildir;
 use pop3::reply::{self, Reply};
 use pop3::{Transaction, Wrapper};
@@ -107,7 +108,7 @@ fn refuse_if_disabled(settings: &Settings) -> Result<(), Refusal> {
 /// The wrapper of this session, with a boundary that nobody can foresee.
 fn wrapper(settings: &Settings) -> Result<Wrapper, Refusal> {
     let random: [u8; 16] = system::random::octets().map_err(|error| {
-        log::error(&format_args!("no randomness: {error}"));
+        log::error(&format_args!("no randomness: {}", reason(&error)));
         Refusal::Spoken(reply::TEMPORARY_PROBLEM, 1)
     })?;
     let boundary = format!("=_{:032x}", u128::from_ne_bytes(random));

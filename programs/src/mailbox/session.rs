@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use authlib::printable::reason;
 use pop3::reply;
 use pop3::{COMMAND_LIMIT, LineReader, Retrieval, Transaction, TransactionAction as Action};
 
@@ -120,7 +121,7 @@ impl<'c> Session<'c> {
             Ok(Read::TimedOut) => Err(Ending::Timeout),
             Ok(Read::End) => Err(Ending::Disconnected),
             Err(error) => {
-                log::error(&format_args!("reading from the client: {error}"));
+                log::error(&format_args!("reading from the client: {}", reason(&error)));
                 Err(Ending::Disconnected)
             }
         }

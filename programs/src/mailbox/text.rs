@@ -1,5 +1,6 @@
 //! A message file, read in chunks.
 
+use authlib::printable::reason;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -113,5 +114,9 @@ impl Text {
 }
 
 fn unreadable(name: &[u8], error: &io::Error) {
-    log::error(&format_args!("I/O error while reading message file cur/{}: {error}", Harmless(name)));
+    log::error(&format_args!(
+        "I/O error while reading message file cur/{}: {}",
+        Harmless(name),
+        reason(error)
+    ));
 }

@@ -1,6 +1,7 @@
 //! UPDATE: the messages that QUIT deletes are deleted, and then QUIT is
 //! answered (RFC 1939 section 6; ledger 203).
 
+use authlib::printable::reason;
 use pop3::Update;
 use pop3::reply::{self, Reply};
 
@@ -19,7 +20,7 @@ pub(super) fn spend(Listing(mut maildrop): Listing, update: Update, settings: &S
     }
     for (place, error) in &removal.failed {
         let (name, user) = (Harmless(maildrop.name(*place)), Harmless(&settings.address));
-        log::error(&format_args!("unlink(./cur/{name}) failed: {error}, user={user}"));
+        log::error(&format_args!("unlink(./cur/{name}) failed: {}, user={user}", reason(error)));
     }
     if removal.is_complete() { reply::BYE } else { reply::NOT_REMOVED }
 }
