@@ -35,6 +35,7 @@ pub mod record;
 pub mod sasl;
 pub mod scram_keys;
 pub mod secret;
+mod trace;
 pub mod userdb;
 
 pub use account::{Account, Ids, Unavailable, Verdict};

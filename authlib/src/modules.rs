@@ -13,12 +13,14 @@ use crate::options::Options;
 use crate::protocol::answer;
 use crate::protocol::request::{Question, Request};
 use crate::record::Record;
+use crate::trace::Trace;
 
 /// The modules that are asked.
 pub struct Modules {
     list: Vec<Box<dyn Module>>,
     defaults: Options,
     headings: bool,
+    trace: Trace,
 }
 
 /// What is said to one question.
@@ -35,14 +37,21 @@ impl Modules {
     /// Those of `list`, with DEFAULTOPTIONS behind each account's own options.
     #[must_use]
     pub fn new(list: Vec<Box<dyn Module>>, defaults: Options) -> Self {
-        Modules { list, defaults, headings: true }
+        Modules { list, defaults, headings: true, trace: Trace::default() }
     }
 
     /// One alone, for a program that is this module: its lists have no
     /// headings.
     #[must_use]
     pub fn one(module: Box<dyn Module>) -> Self {
-        Modules { list: vec![module], defaults: Options::default(), headings: false }
+        Modules { list: vec![module], defaults: Options::default(), headings: false, trace: Trace::default() }
+    }
+
+    /// The same, telling `write` step by step who is asked and what is said
+    /// (DEBUG_LOGIN).
+    #[must_use]
+    pub fn traced(self, write: fn(&str)) -> Self {
+        Modules { trace: Trace::to(write), ..self }
     }
 
     /// Lets each get ready; gives what an administrator should hear.
@@ -81,14 +90,16 @@ impl Modules {
 
     /// Whether these credentials are good.
     pub fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
-        first(self.list.iter_mut(), |module| module.authenticate(record, client))
+        self.trace.auth(record);
+        first(self.list.iter_mut(), self.trace, |module| module.authenticate(record, client))
     }
 
     /// Whose account `user` is; only `module` is asked if one is named.
     pub fn look_up(&mut self, only: Option<&[u8]>, service: &[u8], user: &[u8], client: &Client) -> Verdict {
         let asked =
             self.list.iter_mut().filter(|module| only.is_none_or(|only| only == module.name().as_bytes()));
-        first(asked, |module| module.look_up(service, user, client))
+        self.trace.pre(user);
+        first(asked, self.trace, |module| module.look_up(service, user, client))
     }
 
     /// Changes a password where the old one is right.
@@ -143,15 +154,20 @@ impl Modules {
 /// The first verdict that is no rejection.
 fn first<'a>(
     modules: impl Iterator<Item = &'a mut Box<dyn Module>>,
+    trace: Trace,
     ask: impl Fn(&mut dyn Module) -> Verdict,
 ) -> Verdict {
     for module in modules {
-        match ask(module.as_mut()) {
+        trace.trying(module.name());
+        let verdict = ask(module.as_mut());
+        trace.verdict(module.name(), &verdict);
+        match verdict {
             Verdict::Reject => {}
             Verdict::Unavailable(reason) => return named(module.name(), &reason).into(),
             accepted @ Verdict::Accept(_) => return accepted,
         }
     }
+    trace.all_rejected();
     Verdict::Reject
 }
 

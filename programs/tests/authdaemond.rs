@@ -306,3 +306,23 @@ fn authdaemon_in_a_chain_asks_the_socket() {
     assert_eq!(run("secret"), format!("{uid} carol\n"));
     assert_eq!(run("wrong"), format!("{} \npop3\nlogin\ncarol\nwrong\n\n", own.0));
 }
+
+#[test]
+fn debug_login_shows_who_is_asked_and_no_password() {
+    let (_directory, daemon) = start(&format!("{RC}DEBUG_LOGIN=2\n"));
+    assert!(logs_in(&daemon, "alice", "secret") && !logs_in(&daemon, "nosuch", "mistaken"));
+    daemon.await_log("FAIL, all modules rejected").unwrap();
+    let log = daemon.log().unwrap();
+    for line in [
+        "WARN: DEBUG_LOGIN=2: passwords are not written to the log, so this is 1",
+        "DEBUG: received auth request, service=pop3, authtype=login",
+        "DEBUG: authuserdb: trying this module",
+        "Authenticated: sysusername=<null>, sysuserid=5000, sysgroupid=5000, homedir=/home/alice, \
+         address=alice, fullname=<null>, maildir=/home/alice/Maildir, quota=<null>, options=<null>",
+        "DEBUG: authuserdb: REJECT - try next module",
+        "DEBUG: FAIL, all modules rejected",
+    ] {
+        assert!(log.lines().any(|shown| shown == line), "{line} is not in\n{log}");
+    }
+    assert!(!log.contains("secret") && !log.contains("mistaken") && !log.contains("$1$"), "{log}");
+}

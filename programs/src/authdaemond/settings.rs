@@ -47,6 +47,9 @@ impl Settings {
 
     /// Says what is in force, in Courier's words.
     pub(super) fn announce(&self) {
+        if self.environment.iter().any(|(name, value)| name == "DEBUG_LOGIN" && value == b"2") {
+            log::warning(&"DEBUG_LOGIN=2: passwords are not written to the log, so this is 1");
+        }
         log::line(format_args!("INFO: modules=\"{}\", daemons={}", self.modules.join(" "), self.workers));
     }
 }

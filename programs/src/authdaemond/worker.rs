@@ -48,5 +48,7 @@ pub(super) fn list(names: &[&str]) -> ExitCode {
 fn make(names: &[&str]) -> Option<Modules> {
     let list = names.iter().map(|name| modules::called(name)).collect::<Result<_, _>>();
     let list = list.inspect_err(|missing| log::error(missing)).ok()?;
-    Some(Modules::new(list, Options::parse(&environment::octets("DEFAULTOPTIONS"))))
+    let modules = Modules::new(list, Options::parse(&environment::octets("DEFAULTOPTIONS")));
+    let is_traced = environment::number("DEBUG_LOGIN") > 0;
+    Some(if is_traced { modules.traced(|line| log::line(format_args!("{line}"))) } else { modules })
 }

@@ -19,6 +19,7 @@ mod enter;
 mod session;
 mod settings;
 mod stls;
+mod trace;
 
 use std::env;
 use std::ffi::OsString;
@@ -36,6 +37,7 @@ use attempt::Attempt;
 use clock::Clock;
 use session::Session;
 use settings::Form;
+use trace::Trace;
 
 /// How long a client may take none of the few octets that it is sent here.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,9 +119,9 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     if let Some(Attempt::Pass(user)) = attempt {
         authorization = authorization.with_user(user);
     }
-    let (exchange, out) = (None, Vec::new());
+    let (trace, exchange, out) = (Trace::from_environment(), None, Vec::new());
     let session =
-        Session { connection, authorization, clock, peer, form, handover, couriertls, exchange, out };
+        Session { connection, authorization, clock, trace, peer, form, handover, couriertls, exchange, out };
     session.run(greeting)
 }
 

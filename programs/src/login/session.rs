@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::enter::{self, Answer};
 use super::settings::{self, Form};
 use super::stls;
+use super::trace::Trace;
 use crate::chain::Handover;
 use crate::connection::{Connection, Read};
 use crate::log::{self, Peer};
@@ -28,6 +29,7 @@ pub(super) struct Session<'c> {
     pub authorization: Authorization,
     pub clock: Clock,
     pub peer: Peer,
+    pub trace: Trace,
     pub form: Form,
     pub handover: Handover,
     /// The program to speak TLS, where STLS is offered.
@@ -58,12 +60,15 @@ impl Session<'_> {
 
     /// Reads a line and does what it asks for.
     fn step(&mut self, reader: &mut LineReader) -> Next {
-        let Session { connection, authorization, clock, out, .. } = self;
+        let Session { connection, authorization, clock, trace, out, .. } = self;
         // Replies to pipelined commands leave together.
         if !connection.has_line_waiting() && connection.send(out, PATIENCE).is_err() {
             return Err(ExitCode::SUCCESS);
         }
-        let read = connection.read_line_only(reader, clock.deadline(), |line| authorization.line(line, out));
+        let read = connection.read_line_only(reader, clock.deadline(), |line| {
+            trace.line(line, authorization.in_exchange());
+            authorization.line(line, out)
+        });
         match read {
             Ok(Read::Had(action)) => self.act(action),
             Ok(Read::End) => Err(ExitCode::SUCCESS),
@@ -103,6 +108,7 @@ impl Session<'_> {
     }
 
     fn log_in(&mut self, user: &[u8], password: &Credential) -> Next {
+        self.trace.user(user);
         let record = settings::login_record(user, password.expose());
         self.enter(record, &Attempt::Pass(user.to_vec()))
     }
