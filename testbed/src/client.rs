@@ -15,10 +15,19 @@ impl<W: Wire> Client<W> {
     /// # Errors
     /// The server says anything but `+OK`.
     pub fn log_in(wire: W) -> Outcome<Client<W>> {
-        let mut client = Client { wire, received: Vec::new() };
-        client.reply("the greeting")?;
+        let mut client = Client::greeted(wire)?;
         client.command("USER alice")?;
         client.command("PASS secret")?;
+        Ok(client)
+    }
+
+    /// Begins behind the greeting.
+    ///
+    /// # Errors
+    /// The server says anything but `+OK`.
+    pub fn greeted(wire: W) -> Outcome<Client<W>> {
+        let mut client = Client { wire, received: Vec::new() };
+        client.reply("the greeting")?;
         Ok(client)
     }
 
@@ -37,8 +46,16 @@ impl<W: Wire> Client<W> {
     /// # Errors
     /// The reply is not `+OK`.
     pub fn command(&mut self, command: &str) -> Outcome<String> {
-        self.wire.send(format!("{command}\r\n").as_bytes())?;
+        self.say(command)?;
         self.reply(command)
+    }
+
+    /// Sends a line and waits for nothing.
+    ///
+    /// # Errors
+    /// What the wire reports.
+    pub fn say(&mut self, line: &str) -> Outcome {
+        Ok(self.wire.send(format!("{line}\r\n").as_bytes())?)
     }
 
     /// Gives a command and returns the lines behind the first one of its
@@ -73,7 +90,11 @@ impl<W: Wire> Client<W> {
         if line.starts_with("+OK") { Ok(line) } else { Err(format!("to {to}: {line}").into()) }
     }
 
-    fn line(&mut self) -> Outcome<String> {
+    /// The server's next line, without its end.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn line(&mut self) -> Outcome<String> {
         loop {
             if let Some(end) = self.received.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = self.received.drain(..end + 2).collect();

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::Outcome;
+use crate::client::Client;
 use crate::cram::Answer;
-use crate::wire::Wire;
-use crate::{Fault, Outcome};
 
 /// What somebody shows to be let in.
 #[derive(Clone, Debug)]
@@ -98,8 +98,7 @@ impl Mechanism {
     /// Anything but a message or a rejection: the answer is *unavailable*, or
     /// none.
     pub fn enter(self, connection: TcpStream, credentials: &Credentials) -> Outcome<bool> {
-        let mut client = Client { wire: connection, received: Vec::new() };
-        client.expect("+OK")?;
+        let mut client = Client::greeted(connection)?;
         let answer = self.converse(&mut client, credentials)?;
         if answer.starts_with("-ERR") && !answer.contains("[SYS/") {
             return Ok(false);
@@ -107,20 +106,20 @@ impl Mechanism {
         if !answer.starts_with("+OK") {
             return Err(format!("the answer is {answer:?}").into());
         }
-        client.say("STAT")?;
-        client.expect("+OK 1 ")?;
-        client.say("QUIT")?;
-        client.expect("+OK")?;
+        let stat = client.command("STAT")?;
+        if !stat.starts_with("+OK 1 ") {
+            return Err(format!("to STAT: {stat}").into());
+        }
+        client.quit()?;
         Ok(true)
     }
 
     /// The answer to the last line of the exchange.
-    fn converse(self, client: &mut Client, credentials: &Credentials) -> Outcome<String> {
+    fn converse(self, client: &mut Client<TcpStream>, credentials: &Credentials) -> Outcome<String> {
         let Credentials { user, password, .. } = credentials;
         match self {
             Mechanism::Pass => {
-                client.say(&format!("USER {user}"))?;
-                client.expect("+OK")?;
+                client.command(&format!("USER {user}"))?;
                 client.say(&format!("PASS {password}"))?;
             }
             Mechanism::Plain => {
@@ -129,7 +128,10 @@ impl Mechanism {
             Mechanism::Login => {
                 client.say("AUTH LOGIN")?;
                 for text in [user, password] {
-                    client.expect("+ ")?;
+                    let prompt = client.line()?;
+                    if !prompt.starts_with("+ ") {
+                        return Ok(prompt);
+                    }
                     client.say(&STANDARD.encode(text))?;
                 }
             }
@@ -142,41 +144,9 @@ impl Mechanism {
                 let name = self.name().to_ascii_lowercase();
                 let answer = Answer::parse(&format!("{name} {user} {password}"))?;
                 let answer = answer.to(format!("{challenge}\r\n").as_bytes())?;
-                client.wire.send(&answer)?;
+                client.say(String::from_utf8(answer)?.trim_end())?;
             }
         }
         client.line()
-    }
-}
-
-/// The client's end.
-struct Client {
-    wire: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Client {
-    fn say(&mut self, line: &str) -> Outcome {
-        Ok(self.wire.send(format!("{line}\r\n").as_bytes())?)
-    }
-
-    fn expect(&mut self, beginning: &str) -> Outcome {
-        let line = self.line()?;
-        if line.starts_with(beginning) { Ok(()) } else { Err(format!("{line:?}, not {beginning:?}").into()) }
-    }
-
-    /// A line, without its end.
-    fn line(&mut self) -> Outcome<String> {
-        loop {
-            if let Some(end) = self.received.windows(2).position(|pair| pair == b"\r\n") {
-                let line: Vec<u8> = self.received.drain(..end + 2).collect();
-                return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
-            }
-            let octets = self.wire.receive()?;
-            if octets.is_empty() {
-                return Err(Fault::from("the server has closed"));
-            }
-            self.received.extend(octets);
-        }
     }
 }
