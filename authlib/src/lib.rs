@@ -36,6 +36,7 @@ pub mod sasl;
 pub mod scram_keys;
 pub mod secret;
 mod trace;
+pub mod sql;
 pub mod userdb;
 
 pub use account::{Account, Ids, Unavailable, Verdict};
