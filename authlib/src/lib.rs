@@ -17,6 +17,7 @@
 
 pub mod account;
 pub mod authdaemonrc;
+pub mod bearer;
 pub mod cram;
 pub mod custom;
 pub mod daemon;

@@ -7,6 +7,9 @@
 //!
 //! pop3 LF cram-md5 LF challenge LF response LF LF
 //!                     └both in base64, as on the wire
+//!
+//! pop3 LF oauthbearer LF alice LF token LF LF      and xoauth2; in oauthbearer
+//!                        └may be empty             (ledger 781)
 //! ```
 
 use base64::Engine;
@@ -14,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::Secret;
+use crate::bearer::{Bearer, Scheme};
 use crate::cram::{self, Proof};
 use crate::printable::has_control;
 
@@ -74,15 +78,18 @@ pub enum Claim<'a> {
     Login(Login<'a>),
     /// That whoever made this proof knows the password.
     Proof(Proof),
+    /// That whoever made this token says who the client is.
+    Token(Bearer),
 }
 
 impl Claim<'_> {
-    /// Whom it is about.
+    /// Whom it is about; empty where a token alone says so.
     #[must_use]
     pub fn user(&self) -> &[u8] {
         match self {
             Claim::Login(login) => login.user,
             Claim::Proof(proof) => proof.user(),
+            Claim::Token(bearer) => bearer.user(),
         }
     }
 
@@ -91,7 +98,7 @@ impl Claim<'_> {
     pub fn password(&self) -> Option<&[u8]> {
         match self {
             Claim::Login(login) => Some(login.password),
-            Claim::Proof(_) => None,
+            Claim::Proof(_) | Claim::Token(_) => None,
         }
     }
 }
@@ -119,6 +126,20 @@ impl Record {
         let response = Zeroizing::new(STANDARD.encode(proof.response().expose()));
         let authtype = cram::authtype(proof.hash());
         Record::assemble(&[service, authtype.as_bytes(), challenge.as_bytes(), response.as_bytes()])
+    }
+
+    /// The record of somebody who has shown a token.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn token(service: &[u8], bearer: &Bearer) -> Result<Self, Refused> {
+        usable("service", service)?;
+        let scheme = bearer.scheme();
+        // Without a name nothing is wrong with it (ledger 781).
+        if scheme == Scheme::Xoauth2 || !bearer.user().is_empty() {
+            usable("user name", bearer.user())?;
+        }
+        Record::assemble(&[service, scheme.authtype().as_bytes(), bearer.user(), bearer.token().expose()])
     }
 
     /// One line for each field and the LF that ends authdata.
@@ -201,6 +222,10 @@ impl Record {
     /// form.
     #[must_use]
     pub fn claim(&self) -> Option<Claim<'_>> {
+        if let Some(scheme) = Scheme::of(self.authtype()) {
+            let (user, token) = self.two_lines()?;
+            return Bearer::new(scheme, user, token).map(Claim::Token);
+        }
         match cram::hash_of(self.authtype()) {
             Some(hash) => {
                 let (challenge, response) = self.two_lines()?;
@@ -246,6 +271,7 @@ fn usable(name: &'static str, field: &[u8]) -> Result<(), Refused> {
 #[cfg(test)]
 mod tests {
     use super::{Claim, LIMIT, Malformed, Record, Refused};
+    use crate::bearer::{Bearer, Scheme};
     use crate::cram::Proof;
     use crate::hmac_state::Hash;
     use proptest::prelude::*;
@@ -279,6 +305,48 @@ mod tests {
         assert!(proof.is_of_password(b"secret"));
         assert!(record.credentials().is_none());
         assert_eq!(Record::proof(b"pop3", &proof).unwrap().body(), COURIERS_PROOF);
+    }
+
+    #[test]
+    fn a_token_travels_behind_the_name() {
+        let bearer = Bearer::new(Scheme::Xoauth2, b"alice", b"a.b-c").unwrap();
+        let record = Record::token(b"pop3", &bearer).unwrap();
+        assert_eq!(record.encode().expose(), b"pop3\nxoauth2\nalice\na.b-c\n\n");
+        let Some(Claim::Token(same)) = record.claim() else { panic!() };
+        assert_eq!((same.scheme(), same.user()), (Scheme::Xoauth2, b"alice".as_slice()));
+        assert_eq!(same.token().expose(), b"a.b-c");
+        assert!(record.credentials().is_none() && record.claim().unwrap().password().is_none());
+    }
+
+    #[test]
+    fn in_oauthbearer_alone_the_name_may_be_missing() {
+        let bearer = Bearer::new(Scheme::Oauthbearer, b"", b"abc").unwrap();
+        let record = Record::token(b"pop3", &bearer).unwrap();
+        assert_eq!(record.body(), b"pop3\noauthbearer\n\nabc\n");
+        assert_eq!(record.claim().unwrap().user(), b"");
+        for octets in [
+            b"pop3\nxoauth2\n\nabc\n".as_slice(),
+            b"pop3\noauthbearer\nabc\n",
+            b"pop3\noauthbearer\nalice\n\n",
+            b"pop3\noauthbearer\nalice\na b\n\n",
+            b"pop3\noauthbearer\nalice\nabc\nabc\n\n",
+            b"pop3\noauthbearer\nal\tice\nabc\n\n",
+        ] {
+            assert!(Record::decode(octets).unwrap().claim().is_none(), "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_added_to_a_token_is_checked_and_a_long_token_refused() {
+        let bearer = |token: &[u8]| Bearer::new(Scheme::Xoauth2, b"alice", token).unwrap();
+        let refused = |bearer: Bearer| Record::token(b"pop3", &bearer).unwrap_err();
+        let renamed = |user: &[u8]| bearer(b"abc").with_user(user.to_vec());
+        assert_eq!(refused(renamed(b"al\nice")), Refused::ControlOctet("user name"));
+        assert_eq!(refused(renamed(b"")), Refused::Empty("user name"));
+        assert_eq!(refused(bearer(&[b'a'; LIMIT])), Refused::TooLong);
+        let others = b"pop3\nxoauth2\nalice\n\n\n".len();
+        assert!(Record::token(b"pop3", &bearer(&vec![b'a'; LIMIT - others])).is_ok());
+        assert_eq!(refused(bearer(&vec![b'a'; LIMIT - others + 1])), Refused::TooLong);
     }
 
     #[test]

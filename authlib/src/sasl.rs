@@ -3,8 +3,9 @@
 //! An [`Exchange`] works on decoded octets; base64 and the envelope of the
 //! protocol around it are somebody else's. It never asks whether a password
 //! is right: it only finds out what the client says, and that is either a
-//! user name and a password, or a proof that somebody else verifies.
+//! user name and a password, or a proof or a token that somebody else verifies.
 
+mod bearer;
 mod cram;
 mod login;
 mod plain;
@@ -12,9 +13,11 @@ mod plain;
 use std::io;
 
 use crate::Secret;
+use crate::bearer::{Bearer, Scheme};
 use crate::cram::Proof;
 use crate::hmac_state::Hash;
 use crate::printable::has_control;
+pub use bearer::Hints;
 
 /// A mechanism that we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +28,20 @@ pub enum Mechanism {
     Login,
     /// CRAM-MD5 (RFC 2195), and the same with another hash.
     Cram(Hash),
+    /// OAUTHBEARER (RFC 7628) or XOAUTH2.
+    Bearer(Scheme),
 }
 
 impl Mechanism {
     /// All of them, in the order in which a list names them.
-    pub const ALL: [Mechanism; 5] = [
+    pub const ALL: [Mechanism; 7] = [
         Mechanism::Plain,
         Mechanism::Login,
         Mechanism::Cram(Hash::Md5),
         Mechanism::Cram(Hash::Sha1),
         Mechanism::Cram(Hash::Sha256),
+        Mechanism::Bearer(Scheme::Oauthbearer),
+        Mechanism::Bearer(Scheme::Xoauth2),
     ];
 
     /// The name that is registered for it.
@@ -46,6 +53,8 @@ impl Mechanism {
             Mechanism::Cram(Hash::Md5) => "CRAM-MD5",
             Mechanism::Cram(Hash::Sha1) => "CRAM-SHA1",
             Mechanism::Cram(Hash::Sha256) => "CRAM-SHA256",
+            Mechanism::Bearer(Scheme::Oauthbearer) => "OAUTHBEARER",
+            Mechanism::Bearer(Scheme::Xoauth2) => "XOAUTH2",
         }
     }
 
@@ -60,6 +69,14 @@ impl Mechanism {
     #[must_use]
     pub fn tells_password(self) -> bool {
         matches!(self, Mechanism::Plain | Mechanism::Login)
+    }
+
+    /// Whether what it tells lets anybody in who overhears it, and not here
+    /// alone, so that it may be said under TLS only (RFC 6750 section 5.3; ledger
+    /// 780). Passwords are left to the administrator.
+    #[must_use]
+    pub fn needs_tls(self) -> bool {
+        matches!(self, Mechanism::Bearer(_))
     }
 }
 
@@ -79,11 +96,16 @@ pub enum Step {
     /// The client has shown who it is. The name in it is non-empty and free of
     /// control octets.
     Proof(Proof),
+    /// The client has shown a token that says who it is.
+    Token(Bearer),
     /// The message has not the form that the mechanism asks for.
     Aborted,
     /// The form is right, but nobody can be meant by it: count it as a
     /// failed login.
     Failed,
+    /// The client has taken note that its credentials are not good, which was
+    /// counted when it was told so.
+    Refused,
 }
 
 /// One run of a mechanism.
@@ -97,6 +119,8 @@ enum State {
     LoginPassword { user: Vec<u8> },
     CramUnasked { hash: Hash, challenge: Vec<u8> },
     CramAsked { hash: Hash, challenge: Vec<u8> },
+    Bearer(Scheme),
+    Refused,
     Over,
 }
 
@@ -111,7 +135,26 @@ impl Exchange {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginUser,
             Mechanism::Cram(hash) => State::CramUnasked { hash, challenge: cram::challenge(host)? },
+            Mechanism::Bearer(scheme) => State::Bearer(scheme),
         }))
+    }
+
+    /// The rest of an exchange whose credentials are not good, in a mechanism
+    /// that tells its client why before the exchange fails: the exchange, and
+    /// what is to be sent. The client has one more message then.
+    #[must_use]
+    pub fn refused(mechanism: Mechanism, hints: &Hints) -> Option<(Self, Vec<u8>)> {
+        match mechanism {
+            Mechanism::Bearer(scheme) => Some((Exchange(State::Refused), bearer::refusal(scheme, hints))),
+            Mechanism::Plain | Mechanism::Login | Mechanism::Cram(_) => None,
+        }
+    }
+
+    /// Whether the client has been told already that its credentials are not
+    /// good.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0, State::Refused)
     }
 
     /// Begins, with the initial response if the client sent one. An empty one
@@ -126,8 +169,10 @@ impl Exchange {
             }
             (Some(response), _) => self.respond(response),
             (None, State::LoginUser) => Step::Challenge(login::USER_PROMPT.to_vec()),
-            (None, State::Plain) => Step::Challenge(Vec::new()),
-            (None, State::LoginPassword { .. } | State::CramAsked { .. } | State::Over) => Step::Failed,
+            (None, State::Plain | State::Bearer(_)) => Step::Challenge(Vec::new()),
+            (None, State::LoginPassword { .. } | State::CramAsked { .. } | State::Refused | State::Over) => {
+                Step::Failed
+            }
         }
     }
 
@@ -143,6 +188,8 @@ impl Exchange {
             }
             State::LoginPassword { user } => credentials(&user, response),
             State::CramAsked { hash, challenge } => cram::response(hash, &challenge, response),
+            State::Bearer(scheme) => bearer::message(scheme, response),
+            State::Refused => Step::Refused,
             State::CramUnasked { .. } | State::Over => Step::Failed,
         }
     }
@@ -151,7 +198,8 @@ impl Exchange {
     /// is a failed login depends on the mechanism (ledger 161).
     pub fn undecodable(&mut self) -> Step {
         match std::mem::replace(&mut self.0, State::Over) {
-            State::Plain | State::LoginUser | State::LoginPassword { .. } => Step::Aborted,
+            State::Plain | State::LoginUser | State::LoginPassword { .. } | State::Bearer(_) => Step::Aborted,
+            State::Refused => Step::Refused,
             State::CramUnasked { .. } | State::CramAsked { .. } | State::Over => Step::Failed,
         }
     }
@@ -196,7 +244,8 @@ mod tests {
         for mechanism in Mechanism::ALL {
             let mut exchange = Exchange::new(mechanism, b"host").unwrap();
             let _ = exchange.start(None);
-            assert_eq!(matches!(exchange.undecodable(), Step::Aborted), mechanism.tells_password());
+            let is_cram = matches!(mechanism, Mechanism::Cram(_));
+            assert_eq!(matches!(exchange.undecodable(), Step::Failed), is_cram);
             assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Failed));
         }
     }
@@ -219,7 +268,11 @@ mod tests {
                         prop_assert!(!proof.user().is_empty());
                         prop_assert!(!proof.user().iter().any(u8::is_ascii_control));
                     }
-                    Step::Challenge(_) | Step::Aborted | Step::Failed => {}
+                    Step::Token(bearer) => {
+                        prop_assert!(!bearer.user().iter().any(u8::is_ascii_control));
+                        prop_assert!(bearer.token().expose().iter().all(u8::is_ascii_graphic));
+                    }
+                    Step::Challenge(_) | Step::Aborted | Step::Failed | Step::Refused => {}
                 }
             }
         }

@@ -61,8 +61,10 @@ impl Userdb {
     /// nothing can be told (ledger 601).
     #[must_use]
     pub fn check(&self, record: &Record) -> Verdict {
-        let Some(claim) = record.claim() else {
-            return Verdict::Reject;
+        let claim = match record.claim() {
+            // A token is not for a data base of passwords.
+            None | Some(Claim::Token(_)) => return Verdict::Reject,
+            Some(claim) => claim,
         };
         match self.open().and_then(|files| match files {
             Some((public, shadow)) => check(&public, &shadow, record.service(), &claim),
@@ -150,6 +152,7 @@ fn check(
         Claim::Proof(proof) => {
             (Ok(proof.is_of_stored(stored_states(secrets.as_ref(), service, proof.hash()))), None)
         }
+        Claim::Token(_) => (Ok(false), None),
     };
     match record {
         Some(record) if is_right? => {

@@ -16,6 +16,12 @@ fuzz_target!(|octets: &[u8]| {
             assert_eq!((same.user(), same.challenge()), (proof.user(), proof.challenge()));
         }
     }
+    if let Some(Claim::Token(bearer)) = record.claim() {
+        let again = Record::token(record.service(), &bearer).ok();
+        if let Some(Claim::Token(same)) = again.as_ref().and_then(Record::claim) {
+            assert_eq!((same.user(), same.token().expose()), (bearer.user(), bearer.token().expose()));
+        }
+    }
     if let Some(login) = record.credentials() {
         assert!(!login.user.contains(&b'\n') && !login.password.contains(&b'\n'));
         if let Ok(again) = Record::login(record.service(), login.user, login.password) {

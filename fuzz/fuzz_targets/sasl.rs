@@ -6,7 +6,7 @@
 
 use authlib::Record;
 use authlib::record::Claim;
-use authlib::sasl::{Exchange, Mechanism, Step};
+use authlib::sasl::{Exchange, Hints, Mechanism, Step};
 use libfuzzer_sys::fuzz_target;
 
 /// More messages than any mechanism takes.
@@ -26,8 +26,12 @@ fuzz_target!(|input: (u8, bool, &[u8])| {
     let record = match &step {
         Step::Credentials { user, password } => Record::login(b"pop3", user, password.expose()),
         Step::Proof(proof) => Record::proof(b"pop3", proof),
+        Step::Token(bearer) => Record::token(b"pop3", bearer),
         Step::Challenge(_) => return,
-        Step::Aborted | Step::Failed => {
+        Step::Aborted | Step::Failed | Step::Refused => {
+            if let Some((mut refused, told)) = Exchange::refused(mechanism, &Hints::default()) {
+                assert!(told.starts_with(b"{\"status\":") && matches!(refused.respond(text), Step::Refused));
+            }
             assert!(matches!(exchange.respond(text), Step::Failed));
             return;
         }
@@ -43,6 +47,10 @@ fuzz_target!(|input: (u8, bool, &[u8])| {
             assert_eq!(same.response().expose(), proof.response().expose());
             // Nobody guesses a digest, whatever is stored.
             assert!(!proof.is_of_password(text) && !proof.is_of_stored(Some(text)));
+        }
+        (Step::Token(bearer), Some(Claim::Token(same))) => {
+            assert_eq!((same.user(), same.scheme()), (bearer.user(), bearer.scheme()));
+            assert_eq!(same.token().expose(), bearer.token().expose());
         }
         _ => panic!("a record says something else than the exchange"),
     }

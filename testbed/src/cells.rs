@@ -212,7 +212,7 @@ impl Cells {
         }
         words.extend([program("courierpop3d"), "./Maildir".into()]);
         let mut command = self.command("couriertcpd");
-        command.env("POP3AUTH", Mechanism::names().join(" "));
+        command.env("POP3AUTH", Mechanism::names().join(" ")).env("POP3_TOKEN_IN_CLEAR", "1");
         Chain::start(command, &words, &self.log())
     }
 

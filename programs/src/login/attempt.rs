@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use authlib::sasl::Mechanism;
 use pop3::reply::{self, Reply};
 
 use crate::chain::Handover;
@@ -46,6 +47,14 @@ impl Attempt {
         let mechanism = || environment::non_empty(MECHANISM).map(|name| name.to_string_lossy().into_owned());
         let user = environment::non_empty(USER).map(OsString::into_vec);
         user.map(Attempt::Pass).or_else(|| mechanism().map(Attempt::Auth))
+    }
+
+    /// The mechanism, if it is one that we know.
+    pub(super) fn mechanism(&self) -> Option<Mechanism> {
+        match self {
+            Attempt::Pass(_) => None,
+            Attempt::Auth(name) => Mechanism::from_name(name.as_bytes()),
+        }
     }
 
     /// Logs that it was rejected, and gives what its client hears.

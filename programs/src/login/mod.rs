@@ -116,13 +116,13 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     let couriertls = settings::couriertls();
     let utf8 = again && environment::number("UTF8") != 0;
     let mut authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);
-    if let Some(Attempt::Pass(user)) = attempt {
-        authorization = authorization.with_user(user);
+    if let Some(Attempt::Pass(user)) = &attempt {
+        authorization = authorization.with_user(user.clone());
     }
     let (trace, exchange, out) = (Trace::from_environment(), None, Vec::new());
     let session =
         Session { connection, authorization, clock, trace, peer, form, handover, couriertls, exchange, out };
-    session.run(greeting)
+    session.run(greeting, attempt.as_ref())
 }
 
 /// Says why there is no session, and gives the exit status.

@@ -44,10 +44,10 @@ pub(super) struct Session<'c> {
 type Next = Result<(), ExitCode>;
 
 impl Session<'_> {
-    /// Says `greeting` and goes on until this process ends, or becomes another
-    /// program.
-    pub(super) fn run(mut self, greeting: Reply) -> ExitCode {
-        reply::put(greeting, &mut self.out);
+    /// Says `greeting`, which may be that `attempt` has failed, and goes on until
+    /// this process ends, or becomes another program.
+    pub(super) fn run(mut self, greeting: Reply, attempt: Option<&Attempt>) -> ExitCode {
+        self.say_to(attempt, greeting);
         let mut reader = LineReader::new(CREDENTIAL_LIMIT);
         loop {
             if let Err(status) = self.step(&mut reader) {
@@ -93,6 +93,8 @@ impl Session<'_> {
                 };
                 self.exchange_goes_on(mechanism, exchange, step)
             }
+            // That it has failed is in the log already.
+            (Action::Aborted | Action::Continue, Some((_, exchange))) if exchange.is_refused() => Ok(()),
             (Action::Aborted | Action::Respond(_) | Action::Continue, exchange) => {
                 let mechanism = exchange.map_or("", |(mechanism, _)| mechanism.name());
                 log::method_failed(mechanism, &self.peer);
@@ -117,6 +119,10 @@ impl Session<'_> {
         let Some(mechanism) = Mechanism::from_name(name.as_bytes()) else {
             return self.refuse(&Attempt::Auth(name.to_owned()));
         };
+        if mechanism.needs_tls() && !self.authorization.tls() && !settings::token_in_clear() {
+            reply::put(reply::TLS_REQUIRED, &mut self.out);
+            return Ok(());
+        }
         let mut exchange = match Exchange::new(mechanism, &settings::host_name()) {
             Ok(exchange) => exchange,
             Err(error) => {
@@ -144,7 +150,12 @@ impl Session<'_> {
                 self.enter(settings::login_record(&user, password.expose()), &attempt)
             }
             Step::Proof(proof) => self.enter(settings::proof_record(proof), &attempt),
+            Step::Token(bearer) => self.enter(settings::token_record(bearer), &attempt),
             Step::Failed => self.refuse(&attempt),
+            Step::Refused => {
+                reply::put(reply::AUTHENTICATION_FAILED, &mut self.out);
+                Ok(())
+            }
             Step::Aborted => {
                 let action = self.authorization.abort_exchange(&mut self.out);
                 log::method_failed(mechanism.name(), &self.peer);
@@ -182,8 +193,22 @@ impl Session<'_> {
         if !self.clock.penalty() {
             return Err(ExitCode::FAILURE);
         }
-        reply::put(sentence, &mut self.out);
+        self.say_to(Some(attempt), sentence);
         Ok(())
+    }
+
+    /// Says `sentence`; to somebody whose attempt has failed by a mechanism that
+    /// tells why, that first, and the sentence when it was heard (RFC 7628
+    /// section 3.2.3).
+    fn say_to(&mut self, attempt: Option<&Attempt>, sentence: Reply) {
+        let mechanism = attempt.and_then(Attempt::mechanism);
+        match mechanism.and_then(|known| Some((known, Exchange::refused(known, &settings::hints())?))) {
+            Some((mechanism, (exchange, challenge))) => {
+                self.authorization.challenge(&challenge, &mut self.out);
+                self.exchange = Some((mechanism, exchange));
+            }
+            None => reply::put(sentence, &mut self.out),
+        }
     }
 
     /// Answers STLS, and has couriertls shake hands. Nothing that was said in

@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use authlib::Record;
+use authlib::bearer::Bearer;
 use authlib::cram::Proof;
 use authlib::domain::DefaultDomain;
 use authlib::record::Refused;
-use authlib::sasl::Mechanism;
+use authlib::sasl::{Hints, Mechanism};
 use pop3::Offer;
 
 use crate::environment;
@@ -50,9 +51,10 @@ pub(super) fn offer(stls: bool) -> Offer {
         Some(list) if !list.is_empty() => list,
         _ => mechanisms.clone(),
     };
+    let in_clear = |mechanism: &Mechanism| !mechanism.needs_tls() || token_in_clear();
     Offer {
-        mechanisms,
-        mechanisms_under_tls,
+        mechanisms: names(mechanisms.into_iter().filter(in_clear)),
+        mechanisms_under_tls: names(mechanisms_under_tls),
         stls,
         tls: environment::number("POP3_TLS") != 0,
         tls_required: environment::number("POP3_TLS_REQUIRED") != 0,
@@ -60,22 +62,33 @@ pub(super) fn offer(stls: bool) -> Offer {
 }
 
 /// The mechanisms of the list in variable `name` that we know (ledger 116).
-fn announced(name: &str) -> Option<Vec<String>> {
+fn announced(name: &str) -> Option<Vec<Mechanism>> {
     std::env::var_os(name)?;
     let list = environment::octets(name);
-    let known = list
-        .split(u8::is_ascii_whitespace)
-        .filter_map(Mechanism::from_name)
-        .map(|mechanism| mechanism.name().to_owned());
-    Some(known.collect())
+    Some(list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name).collect())
 }
 
 /// What is announced where nobody says otherwise. A client may prefer CRAM to
 /// PLAIN, and would fail at an account that has no secret for it, so CRAM is
 /// announced only where the administrator lists it (ledger 116).
-fn for_every_account() -> Vec<String> {
-    let suitable = Mechanism::ALL.into_iter().filter(|mechanism| mechanism.tells_password());
-    suitable.map(|mechanism| mechanism.name().to_owned()).collect()
+fn for_every_account() -> Vec<Mechanism> {
+    Mechanism::ALL.into_iter().filter(|mechanism| mechanism.tells_password()).collect()
+}
+
+fn names(mechanisms: impl IntoIterator<Item = Mechanism>) -> Vec<String> {
+    mechanisms.into_iter().map(|mechanism| mechanism.name().to_owned()).collect()
+}
+
+/// Whether the administrator insists on tokens without TLS (ledger 780).
+pub(super) fn token_in_clear() -> bool {
+    environment::number("POP3_TOKEN_IN_CLEAR") != 0
+}
+
+/// What a client hears of tokens that would do: OAUTH2_SCOPE and
+/// OAUTH2_OPENID_CONFIGURATION. What is no UTF-8 is left out.
+pub(super) fn hints() -> Hints {
+    let text = |name| environment::non_empty(name).and_then(|value| value.into_string().ok());
+    Hints { scope: text("OAUTH2_SCOPE"), openid_configuration: text("OAUTH2_OPENID_CONFIGURATION") }
 }
 
 /// The program that speaks TLS for us, if STLS is switched on and it can be
@@ -109,6 +122,22 @@ pub(super) fn login_record(user: &[u8], password: &[u8]) -> Result<Record, Refus
 pub(super) fn proof_record(proof: Proof) -> Result<Record, Refused> {
     let user = default_domain().apply(proof.user()).into_owned();
     Record::proof(&service(), &proof.with_user(user))
+}
+
+/// The same about somebody who shows a token. Where nobody is named there is
+/// no name to complete.
+///
+/// # Errors
+/// See [`Refused`].
+pub(super) fn token_record(bearer: Bearer) -> Result<Record, Refused> {
+    let bearer = match bearer.user() {
+        b"" => bearer,
+        user => {
+            let user = default_domain().apply(user).into_owned();
+            bearer.with_user(user)
+        }
+    };
+    Record::token(&service(), &bearer)
 }
 
 /// The service name for modules: `AUTHSERVICE<port>` of the local port, else

@@ -127,7 +127,7 @@ fn authorize(
         Step::Proof(proof) if proof.user() == b"alice" && proof.is_of_password(b"secret") => {
             return Some(open(authorization, letters, said));
         }
-        Step::Credentials { .. } | Step::Proof(_) | Step::Failed => {
+        Step::Credentials { .. } | Step::Proof(_) | Step::Token(_) | Step::Failed | Step::Refused => {
             reply::put(reply::AUTHENTICATION_FAILED, said)
         }
         Step::Aborted => {

@@ -55,16 +55,22 @@ pub enum Mechanism {
     CramSha1,
     /// AUTH CRAM-SHA256.
     CramSha256,
+    /// AUTH OAUTHBEARER.
+    Oauthbearer,
+    /// AUTH XOAUTH2.
+    Xoauth2,
 }
 
 impl Mechanism {
-    const ALL: [Mechanism; 6] = [
+    const ALL: [Mechanism; 8] = [
         Mechanism::Pass,
         Mechanism::Plain,
         Mechanism::Login,
         Mechanism::CramMd5,
         Mechanism::CramSha1,
         Mechanism::CramSha256,
+        Mechanism::Oauthbearer,
+        Mechanism::Xoauth2,
     ];
 
     /// As in the table; those of SASL as they are registered.
@@ -77,6 +83,8 @@ impl Mechanism {
             Mechanism::CramMd5 => "CRAM-MD5",
             Mechanism::CramSha1 => "CRAM-SHA1",
             Mechanism::CramSha256 => "CRAM-SHA256",
+            Mechanism::Oauthbearer => "OAUTHBEARER",
+            Mechanism::Xoauth2 => "XOAUTH2",
         }
     }
 
@@ -116,7 +124,7 @@ impl Mechanism {
 
     /// The answer to the last line of the exchange.
     fn converse(self, client: &mut Client<TcpStream>, credentials: &Credentials) -> Outcome<String> {
-        let Credentials { user, password, .. } = credentials;
+        let Credentials { user, password, token } = credentials;
         match self {
             Mechanism::Pass => {
                 client.command(&format!("USER {user}"))?;
@@ -146,7 +154,28 @@ impl Mechanism {
                 let answer = answer.to(format!("{challenge}\r\n").as_bytes())?;
                 client.say(String::from_utf8(answer)?.trim_end())?;
             }
+            Mechanism::Oauthbearer => {
+                let message = format!("n,a={user},\x01host=localhost\x01auth=Bearer {token}\x01\x01");
+                return self.show(client, &message, "\x01");
+            }
+            Mechanism::Xoauth2 => {
+                return self.show(client, &format!("user={user}\x01auth=Bearer {token}\x01\x01"), "");
+            }
         }
         client.line()
+    }
+
+    /// Sends `message` as the initial response; if the server says why it does
+    /// not do, that is answered with `noted`.
+    fn show(self, client: &mut Client<TcpStream>, message: &str, noted: &str) -> Outcome<String> {
+        client.say(&format!("AUTH {} {}", self.name(), STANDARD.encode(message)))?;
+        let answer = client.line()?;
+        match answer.strip_prefix("+ ") {
+            Some(reason) if STANDARD.decode(reason)?.starts_with(b"{\"status\":") => {
+                client.say(&STANDARD.encode(noted))?;
+                client.line()
+            }
+            _ => Ok(answer),
+        }
     }
 }
