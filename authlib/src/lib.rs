@@ -15,6 +15,7 @@
 //! "Reference" in this crate means the project's notes on Courier's
 //! authentication; "ledger" is `docs/courier-ledger.md`.
 
+pub mod abuse;
 pub mod account;
 pub mod authdaemonrc;
 pub mod bearer;
