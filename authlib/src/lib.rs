@@ -37,8 +37,8 @@ pub mod record;
 pub mod sasl;
 pub mod scram_keys;
 pub mod secret;
-mod trace;
 pub mod sql;
+mod trace;
 pub mod userdb;
 
 pub use account::{Account, Ids, Unavailable, Verdict};

@@ -70,6 +70,15 @@ pub fn in_clear(stored: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether `clear` is the password that a back-end keeps as `stored`, in clear
+/// and without any prefix. An empty one never is.
+#[must_use]
+pub fn is_same(stored: &[u8], clear: &[u8]) -> bool {
+    // Digests, since lengths must not be told apart either.
+    let is_same: bool = Sha256::digest(stored).ct_eq(&Sha256::digest(clear)).into();
+    is_same && !clear.is_empty()
+}
+
 /// A stored password of nobody's, in the form that new ones have. To compare
 /// with when there is none, so that a user who does not exist cannot be told
 /// from a wrong password by the time it takes.
@@ -126,8 +135,7 @@ impl<'a> Form<'a> {
 
     fn check(&self, clear: &[u8]) -> Result<bool, Unavailable> {
         match self {
-            // Digests, since lengths must not be told apart either.
-            Form::Clear(stored) => Ok(Sha256::digest(stored).ct_eq(&Sha256::digest(clear)).into()),
+            Form::Clear(stored) => Ok(is_same(stored, clear)),
             Form::Digest(hash) => Ok(hash.check(clear)),
             Form::Crypt(hash) => hash.check(clear),
             Form::Argon2(hash) => hash.check(clear),
@@ -270,6 +278,12 @@ mod tests {
                 "{stored}"
             );
         }
+    }
+
+    #[test]
+    fn a_password_in_clear_is_compared_as_it_is() {
+        assert!(super::is_same(b"secret", b"secret") && !super::is_same(b"secret", b"secre"));
+        assert!(!super::is_same(b"", b"") && !super::is_same(b"{PLAIN}secret", b"secret"));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Settings {
         }
     }
 
-    /// The value of `name`; an empty one is none.
+    /// The value of `name`; an empty one is none (ledger 706).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let setting = self.values.get(name)?;

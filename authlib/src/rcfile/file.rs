@@ -18,7 +18,8 @@ const LIMIT: usize = 256 * 1024;
 /// A file of settings, and what `make` made of it.
 ///
 /// It is looked at before each use. When it has changed, it is read again; if
-/// it is wrong now, what was made of it before stays in use. Both are said.
+/// it is wrong now, what was made of it before stays in use (ledger 700). Both
+/// are said.
 pub struct Rcfile<T> {
     path: PathBuf,
     make: Make<T>,

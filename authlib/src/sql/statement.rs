@@ -2,7 +2,7 @@
 //!
 //! An administrator writes them as Courier replaces them, as text within text;
 //! here each becomes a parameter, so that nothing of a client is ever read as
-//! SQL, whatever stands around it:
+//! SQL, whatever stands around it (ledger 701):
 //!
 //! ```text
 //! WHERE id = '$(local_part)@$(domain)'      WHERE id = (? || '@' || ?)
