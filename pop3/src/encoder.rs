@@ -12,8 +12,8 @@ use crate::wrapper::Wrapper;
 
 /// Turns a message file, given in pieces, into a multi-line reply.
 #[derive(Debug)]
-pub struct Encoder<'w> {
-    wrapper: Option<&'w Wrapper>,
+pub struct Encoder {
+    wrapper: Option<Wrapper>,
     limit: Limit,
     /// Octets of the present line so far, as on disk.
     column: u64,
@@ -34,19 +34,20 @@ enum Limit {
     Body(u64),
 }
 
-impl<'w> Encoder<'w> {
+impl Encoder {
     /// Begins the text of RETR.
-    pub fn whole(wrapper: Option<&'w Wrapper>, out: &mut Vec<u8>) -> Self {
+    pub fn whole(wrapper: Option<&Wrapper>, out: &mut Vec<u8>) -> Self {
         Encoder::begin(wrapper, Limit::None, out)
     }
 
     /// Begins the text of TOP with `lines` lines of the body.
-    pub fn top(lines: u64, wrapper: Option<&'w Wrapper>, out: &mut Vec<u8>) -> Self {
+    pub fn top(lines: u64, wrapper: Option<&Wrapper>, out: &mut Vec<u8>) -> Self {
         Encoder::begin(wrapper, Limit::Header(lines), out)
     }
 
-    fn begin(wrapper: Option<&'w Wrapper>, limit: Limit, out: &mut Vec<u8>) -> Self {
-        let mut encoder = Encoder { wrapper, limit, column: 0, after_cr: false, octets: 0, taken: 0 };
+    fn begin(wrapper: Option<&Wrapper>, limit: Limit, out: &mut Vec<u8>) -> Self {
+        let mut encoder =
+            Encoder { wrapper: wrapper.cloned(), limit, column: 0, after_cr: false, octets: 0, taken: 0 };
         if let Some(wrapper) = wrapper {
             encoder.push(wrapper.head(), out);
         }
@@ -109,7 +110,7 @@ impl<'w> Encoder<'w> {
     /// and the termination octet. Returns what has been sent.
     pub fn finish(mut self, out: &mut Vec<u8>) -> Sent {
         self.complete_line(out);
-        if let Some(wrapper) = self.wrapper {
+        if let Some(wrapper) = self.wrapper.take() {
             self.push(wrapper.tail(), out);
         }
         reply::end(out);
@@ -142,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn encode(encoder: fn(&mut Vec<u8>) -> Encoder<'static>, pieces: &[&[u8]]) -> (Vec<u8>, Sent) {
+    fn encode(encoder: fn(&mut Vec<u8>) -> Encoder, pieces: &[&[u8]]) -> (Vec<u8>, Sent) {
         let mut out = Vec::new();
         let mut encoder = encoder(&mut out);
         for piece in pieces {

@@ -222,7 +222,7 @@ impl<M: Maildrop> Transaction<M> {
 
     /// Writes the first line of the answer to RETR or TOP. `octets` are those
     /// of the message as it is now on disk, counted as by [`Maildrop::octets`].
-    pub fn begin(&self, retrieval: Retrieval, octets: u64, out: &mut Vec<u8>) -> Encoder<'_> {
+    pub fn begin(&self, retrieval: Retrieval, octets: u64, out: &mut Vec<u8>) -> Encoder {
         let wrapper = self.wrapper_for(retrieval.message);
         if let Some(lines) = retrieval.top {
             reply::put(reply::HEADERS_FOLLOW, out);

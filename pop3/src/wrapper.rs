@@ -6,13 +6,14 @@
 //! ledger 208).
 
 use alloc::format;
-use alloc::string::String;
+use alloc::sync::Arc;
 
 /// Head and tail of the surrounding message, with LF line ends like a file.
+/// A clone shares their text.
 #[derive(Clone, Debug)]
 pub struct Wrapper {
-    head: String,
-    tail: String,
+    head: Arc<str>,
+    tail: Arc<str>,
 }
 
 impl Wrapper {
@@ -44,7 +45,7 @@ impl Wrapper {
              Content-Transfer-Encoding: 8bit\n\
              \n"
         );
-        Wrapper { head, tail: format!("\n--{boundary}--\n") }
+        Wrapper { head: head.into(), tail: format!("\n--{boundary}--\n").into() }
     }
 
     /// What comes before the message.

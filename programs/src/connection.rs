@@ -15,6 +15,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use zeroize::Zeroizing;
 
+use crate::mailbox::{Client, Wait};
+
 /// Octets asked for in one read.
 const READ: usize = 4096;
 
@@ -152,23 +154,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until something arrives, and takes as much of it as there is room.
+    /// Waits for what a session asks for; `false` once `deadline` has passed.
     ///
     /// # Errors
-    /// What the system calls report.
-    pub fn fill(&self, unread: &mut Unread, deadline: Instant) -> io::Result<Read<()>> {
-        loop {
-            if !wait(self.input, PollFlags::IN, deadline)? {
-                return Ok(Read::TimedOut);
-            }
-            match arrived(rustix::io::read(self.input, &mut unread.octets[..]))? {
-                None => {}
-                Some(0) => return Ok(Read::End),
-                Some(octets) => {
-                    (unread.start, unread.end) = (0, octets);
-                    return Ok(Read::Had(()));
-                }
-            }
+    /// What poll(2) reports.
+    pub(crate) fn wait_for(&self, what: Wait, deadline: Instant) -> io::Result<bool> {
+        match what {
+            Wait::ForLine => wait(self.input, PollFlags::IN, deadline),
+            Wait::ForRoom => wait(self.output, PollFlags::OUT, deadline),
         }
     }
 
@@ -180,17 +173,9 @@ impl Connection {
     pub fn send(&self, out: &mut Vec<u8>, patience: Duration) -> Result<(), NotSent> {
         let mut rest = out.as_slice();
         while !rest.is_empty() {
-            let sent = if self.output_is_socket {
-                rustix::net::send(self.output, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-            } else {
-                self.await_room(patience)?;
-                rustix::io::write(self.output, &rest[..rest.len().min(PIPE_BUF)])
-            };
-            match sent {
-                Ok(octets) => rest = &rest[octets..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.await_room(patience)?,
-                Err(error) => return Err(NotSent::Gone(error.into())),
+            match self.give(rest).map_err(NotSent::Gone)? {
+                Some(octets) => rest = &rest[octets..],
+                None => self.await_room(patience)?,
             }
         }
         out.clear();
@@ -209,6 +194,17 @@ impl Connection {
         }
     }
 
+    /// EAGAIN if there is no room.
+    fn try_to_send(&self, octets: &[u8]) -> Result<usize, Errno> {
+        if self.output_is_socket {
+            return rustix::net::send(self.output, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        }
+        match poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], Some(&Timespec::default()))? {
+            0 => Err(Errno::AGAIN),
+            _ => rustix::io::write(self.output, &octets[..octets.len().min(PIPE_BUF)]),
+        }
+    }
+
     fn await_room(&self, patience: Duration) -> Result<(), NotSent> {
         match wait(self.output, PollFlags::OUT, Instant::now() + patience) {
             Ok(true) => Ok(()),
@@ -218,35 +214,30 @@ impl Connection {
     }
 }
 
-/// Octets that have been read and not been used.
-pub struct Unread {
-    octets: Box<[u8; READ]>,
-    start: usize,
-    end: usize,
-}
-
-impl Unread {
-    /// Nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Unread { octets: Box::new([0; READ]), start: 0, end: 0 }
+impl Client for Connection {
+    fn take(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.input_is_socket {
+            let received = rustix::net::recv(self.input, buffer, RecvFlags::DONTWAIT);
+            return arrived(received.map(|(octets, _)| octets));
+        }
+        if !wait(self.input, PollFlags::IN, Instant::now())? {
+            return Ok(None);
+        }
+        arrived(rustix::io::read(self.input, buffer))
     }
 
-    /// The octets.
-    #[must_use]
-    pub fn rest(&self) -> &[u8] {
-        &self.octets[self.start..self.end]
+    fn give(&self, octets: &[u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.try_to_send(octets) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                result => return Ok(Some(result?)),
+            }
+        }
     }
 
-    /// Notes that the first `octets` of [`Self::rest`] have been used.
-    pub fn consume(&mut self, octets: usize) {
-        self.start = (self.start + octets).min(self.end);
-    }
-}
-
-impl Default for Unread {
-    fn default() -> Self {
-        Self::new()
+    fn forget_arrived(&self) {
+        let _ = self.throw_away_arrived();
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```
 
 mod adapter;
+mod client;
 mod loginexec;
 mod retrieve;
 mod session;
@@ -29,7 +30,9 @@ use pop3::{Transaction, Wrapper};
 use crate::connection::Connection;
 use crate::log;
 use adapter::Listing;
+pub(crate) use client::Client;
 use session::Session;
+pub(crate) use session::Wait;
 use settings::Settings;
 
 /// How long a client may be silent (RFC 1939 section 3: at least ten minutes;
@@ -49,8 +52,8 @@ enum Refusal {
 pub fn run() -> ExitCode {
     let started = Instant::now();
     let connection = Connection::inherited();
-    match start(&connection, started) {
-        Ok(session) => session.run(),
+    match start(started) {
+        Ok(session) => serve(session, &connection),
         Err(Refusal::Silent(status)) => status,
         Err(Refusal::Spoken(reply, status)) => {
             let mut out = Vec::new();
@@ -61,8 +64,29 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Serves the client until the session ends.
+fn serve(mut session: Session, connection: &Connection) -> ExitCode {
+    let mut next = session.go_on(connection);
+    let over = loop {
+        let wait = match next {
+            Ok(wait) => wait,
+            Err(over) => break over,
+        };
+        next = match (connection.wait_for(wait, session.deadline()), wait) {
+            (Ok(true), Wait::ForLine) => session.line_may_have_come(connection),
+            (Ok(true), Wait::ForRoom) => session.go_on(connection),
+            (Ok(false), _) => break session.time_is_up(),
+            (Err(error), _) => {
+                log::error(&format_args!("waiting for the client: {}", reason(&error)));
+                break session.gone();
+            }
+        };
+    };
+    if session.end(over) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Everything up to `+OK logged in.` (reference wire.md 8).
-fn start(connection: &Connection, started: Instant) -> Result<Session<'_>, Refusal> {
+fn start(started: Instant) -> Result<Session, Refusal> {
     // First of all: a chain that has rejected somebody comes here as root.
     validated::or_start_over()?;
     if system::user::is_root() {
@@ -81,7 +105,7 @@ fn start(connection: &Connection, started: Instant) -> Result<Session<'_>, Refus
     let wrapper = wrapper(&settings)?;
     let maildrop = open_maildrop(&maildir, &settings)?;
     let transaction = Transaction::new(Listing(maildrop), settings.utf8, wrapper);
-    Ok(Session::new(connection, transaction, settings, started))
+    Ok(Session::new(transaction, settings, started))
 }
 
 /// The administrator's lock: the sticky bit on the home directory.

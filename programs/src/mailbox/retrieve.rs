@@ -4,57 +4,62 @@ use pop3::reply::Reply;
 use pop3::{Encoder, Retrieval, Sent, Transaction};
 
 use super::adapter::Listing;
-use super::session::Client;
-use super::text::{self, Text};
-use crate::log::Ending;
+use super::text::{NotOpen, Text};
 
-/// Why a message was not sent whole.
-pub(super) enum Failure {
-    /// Nothing has been said yet: this is the reply.
-    NotBegun(Reply),
-    /// The client has gone or does not read.
-    Client(Ending),
-    /// The reply has begun and cannot be ended.
-    File,
-}
-
-impl From<text::NotOpen> for Failure {
-    fn from(text::NotOpen(reply): text::NotOpen) -> Self {
-        Failure::NotBegun(reply)
-    }
-}
-
-impl From<text::Broken> for Failure {
-    fn from(_: text::Broken) -> Self {
-        Failure::File
-    }
-}
-
-/// Sends one message, or its beginning.
-pub(super) fn send(
-    transaction: &mut Transaction<Listing>,
+/// A message of which a part has been sent.
+pub(super) struct Sending {
     retrieval: Retrieval,
-    client: &mut Client<'_>,
-) -> Result<Sent, Failure> {
-    let mut text = Text::open(&mut transaction.maildrop_mut().0, retrieval.message.place())?;
-    // RETR announces what it is about to send: the file as it is now, not as
-    // it was when it was listed.
-    let octets = if retrieval.top.is_none() { text.octets()? } else { 0 };
-    let mut encoder = transaction.begin(retrieval, octets, &mut client.out);
-    copy(&mut text, &mut encoder, client)?;
-    Ok(encoder.finish(&mut client.out))
+    text: Text,
+    encoder: Encoder,
 }
 
-/// Copies the file through the encoder. The last chunk stays among the
-/// client's gathered replies, so that the end of the reply is not torn from it.
-fn copy(text: &mut Text, encoder: &mut Encoder<'_>, client: &mut Client<'_>) -> Result<(), Failure> {
-    while !encoder.satisfied() {
-        let chunk = text.next_chunk()?;
-        if chunk.is_empty() {
-            break;
-        }
-        client.flush_if_much().map_err(Failure::Client)?;
-        encoder.push(chunk, &mut client.out);
+/// What a step has come to.
+pub(super) enum Progress {
+    /// There is more.
+    More(Box<Sending>),
+    /// The reply is complete.
+    Done(Retrieval, Sent),
+    /// The file cannot be read to its end; the reply has begun and cannot be
+    /// ended.
+    Broken,
+}
+
+impl Sending {
+    /// Begins the reply in `out`.
+    ///
+    /// # Errors
+    /// Nothing has been said: this is the reply.
+    pub(super) fn begin(
+        transaction: &mut Transaction<Listing>,
+        retrieval: Retrieval,
+        out: &mut Vec<u8>,
+    ) -> Result<Sending, Reply> {
+        let place = retrieval.message.place();
+        let open = Text::open(&mut transaction.maildrop_mut().0, place);
+        let mut text = open.map_err(|NotOpen(reply)| reply)?;
+        // RETR announces what it is about to send: the file as it is now, not as
+        // it was when it was listed.
+        let octets = match retrieval.top {
+            None => text.octets().map_err(|NotOpen(reply)| reply)?,
+            Some(_) => 0,
+        };
+        let encoder = transaction.begin(retrieval, octets, out);
+        Ok(Sending { retrieval, text, encoder })
     }
-    Ok(())
+
+    /// Appends the next chunk to `out`, and with the last one the end of the
+    /// reply, so that it is not torn from it.
+    pub(super) fn go_on(mut self: Box<Self>, out: &mut Vec<u8>) -> Progress {
+        if !self.encoder.satisfied() {
+            self.encoder.push(self.text.chunk(), out);
+        }
+        if !self.encoder.satisfied() {
+            match self.text.read_next() {
+                Ok(true) => return Progress::More(self),
+                Ok(false) => {}
+                Err(_) => return Progress::Broken,
+            }
+        }
+        Progress::Done(self.retrieval, self.encoder.finish(out))
+    }
 }

@@ -1,6 +1,14 @@
-//! One session: lines in, replies out, until it ends.
+//! One session: lines in, replies out, until it ends. It never waits: whoever
+//! runs it waits for what it asks for, and then calls again. So a thread can
+//! serve one session, or few threads thousands.
+//!
+//! ```text
+//!   new ──> go_on ──> Wait::ForLine ──> line_may_have_come ──> …
+//!                     Wait::ForRoom ──> go_on ──> …
+//!                     (its deadline) ──> time_is_up ──> Over ──> end
+//! ```
 
-use std::process::ExitCode;
+use std::mem;
 use std::time::Instant;
 
 use authlib::printable::reason;
@@ -9,180 +17,238 @@ use pop3::{COMMAND_LIMIT, LineReader, Retrieval, Transaction, TransactionAction 
 
 use super::AUTOLOGOUT;
 use super::adapter::Listing;
-use super::retrieve::{self, Failure};
+use super::client::{Arrived, Client, Replies};
+use super::retrieve::{Progress, Sending};
 use super::settings::Settings;
 use super::update;
-use crate::connection::{Connection, NotSent, Read, Unread};
 use crate::log::{self, Counts, Ending};
 
 /// Replies are gathered as long as the client has commands waiting, but not
 /// beyond so many octets.
-pub(super) const GATHER: usize = 64 * 1024;
+const GATHER: usize = 64 * 1024;
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// For the client to say something.
+    ForLine,
+    /// For the client to take what it has asked for.
+    ForRoom,
+}
+
+/// That a session is over, and how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Over(Ending);
+
+/// What a session is at.
+enum State {
+    /// Answering commands.
+    Commands,
+    /// Sending a message.
+    Message(Box<Sending>),
+    /// QUIT was said. What was answered before goes out first, so that a client
+    /// that has gone meanwhile has deleted nothing.
+    Quit,
+    /// Sending the last replies.
+    Farewell(Ending),
+}
 
 /// A session and all that it needs.
-pub(super) struct Session<'c> {
-    client: Client<'c>,
-    transaction: Transaction<Listing>,
+pub(crate) struct Session {
+    state: State,
+    /// There until UPDATE takes it.
+    transaction: Option<Transaction<Listing>>,
+    reader: LineReader,
+    arrived: Arrived,
+    replies: Replies,
+    /// Messages sent whole whose S flag waits until the client has them.
+    unseen: Vec<usize>,
     settings: Settings,
     counts: Counts,
     started: Instant,
-    /// Messages sent whole whose S flag waits until the client has them.
-    unseen: Vec<usize>,
+    /// When the autologout timer fires.
+    deadline: Instant,
 }
 
-/// Replies on their way to the client.
-pub(super) struct Client<'c> {
-    connection: &'c Connection,
-    /// Replies that have not been sent.
-    pub out: Vec<u8>,
-    /// Octets sent so far.
-    sent: u64,
-}
-
-impl Client<'_> {
-    /// Sends all replies.
-    pub(super) fn flush(&mut self) -> Result<(), Ending> {
-        let octets = self.out.len() as u64;
-        self.connection.send(&mut self.out, AUTOLOGOUT).map_err(|error| match error {
-            NotSent::Gone(_) => Ending::Disconnected,
-            NotSent::TimedOut => Ending::Timeout,
-        })?;
-        self.sent += octets;
-        Ok(())
-    }
-
-    /// Sends all replies, the last ones.
-    fn say_farewell(&mut self) {
-        self.sent += self.out.len() as u64;
-        self.connection.say_farewell(&mut self.out, AUTOLOGOUT);
-    }
-
-    /// Sends all replies if there are many.
-    pub(super) fn flush_if_much(&mut self) -> Result<(), Ending> {
-        if self.out.len() >= GATHER { self.flush() } else { Ok(()) }
-    }
-}
-
-impl<'c> Session<'c> {
-    pub(super) fn new(
-        connection: &'c Connection,
-        transaction: Transaction<Listing>,
-        settings: Settings,
-        started: Instant,
-    ) -> Self {
-        let client = Client { connection, out: Vec::new(), sent: 0 };
-        Session { client, transaction, settings, counts: Counts::default(), started, unseen: Vec::new() }
-    }
-
-    /// Serves the client until the session ends.
-    pub(super) fn run(mut self) -> ExitCode {
-        reply::put(reply::LOGGED_IN, &mut self.client.out);
-        match self.serve() {
-            Err(ending) => self.end(ending),
-            Ok(()) => self.update(),
+impl Session {
+    /// A session of a login that began at `started`. Its first reply, that the
+    /// client is logged in, goes out with [`Session::go_on`].
+    pub(crate) fn new(transaction: Transaction<Listing>, settings: Settings, started: Instant) -> Self {
+        let mut replies = Replies::default();
+        reply::put(reply::LOGGED_IN, &mut replies.out);
+        Session {
+            state: State::Commands,
+            transaction: Some(transaction),
+            reader: LineReader::new(COMMAND_LIMIT),
+            arrived: Arrived::default(),
+            replies,
+            unseen: Vec::new(),
+            settings,
+            counts: Counts::default(),
+            started,
+            deadline: Instant::now() + AUTOLOGOUT,
         }
     }
 
-    /// Serves until QUIT.
-    fn serve(&mut self) -> Result<(), Ending> {
-        let mut reader = LineReader::new(COMMAND_LIMIT);
-        let mut unread = Unread::new();
-        let mut deadline = Instant::now() + AUTOLOGOUT;
+    /// Takes what the client has said, if it has, and goes on.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub(crate) fn line_may_have_come(&mut self, client: &impl Client) -> Result<Wait, Over> {
+        match self.arrived.take(client) {
+            Ok(Some(0)) => Err(Over(Ending::Disconnected)),
+            Ok(_) => self.go_on(client),
+            Err(error) => {
+                log::error(&format_args!("reading from the client: {}", reason(&error)));
+                Err(Over(Ending::Disconnected))
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub(crate) fn go_on(&mut self, client: &impl Client) -> Result<Wait, Over> {
         loop {
-            let mut rest = unread.rest();
-            let available = rest.len();
-            let line = reader.take(&mut rest);
-            let used = available - rest.len();
-            self.counts.rcvd += used as u64;
-            let Some(line) = line else {
-                unread.consume(used);
-                self.flush()?;
-                self.fill(&mut unread, deadline)?;
+            if self.replies.waiting() >= GATHER && !self.send(client)? {
+                return Ok(Wait::ForRoom);
+            }
+            if self.work() {
                 continue;
-            };
-            let action = self.transaction.line(&line, &mut self.client.out);
-            unread.consume(used);
-            deadline = Instant::now() + AUTOLOGOUT;
-            match action {
-                Action::Continue => self.client.flush_if_much()?,
-                Action::Retrieve(retrieval) => self.retrieve(retrieval)?,
-                Action::Update => return Ok(()),
-                Action::Drop => {
-                    self.client.say_farewell();
-                    return Err(Ending::Disconnected);
+            }
+            if !self.send(client)? {
+                return Ok(Wait::ForRoom);
+            }
+            match self.state {
+                State::Commands | State::Message(_) => return Ok(Wait::ForLine),
+                State::Quit => self.update(),
+                State::Farewell(ending) => {
+                    client.forget_arrived();
+                    return Err(Over(ending));
                 }
             }
         }
     }
 
-    fn fill(&self, unread: &mut Unread, deadline: Instant) -> Result<(), Ending> {
-        match self.client.connection.fill(unread, deadline) {
-            Ok(Read::Had(())) => Ok(()),
-            Ok(Read::TimedOut) => Err(Ending::Timeout),
-            Ok(Read::End) => Err(Ending::Disconnected),
-            Err(error) => {
-                log::error(&format_args!("reading from the client: {}", reason(&error)));
-                Err(Ending::Disconnected)
+    /// When the client has been silent, or has taken nothing, for too long.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The [`deadline`](Session::deadline) has passed; nothing is deleted (RFC
+    /// 1939 section 3).
+    pub(crate) fn time_is_up(&self) -> Over {
+        self.over(Ending::Timeout)
+    }
+
+    /// The client cannot even be waited for.
+    pub(crate) fn gone(&self) -> Over {
+        self.over(Ending::Disconnected)
+    }
+
+    /// Logs the end; whether the session ended as sessions may.
+    pub(crate) fn end(self, Over(ending): Over) -> bool {
+        let counts = Counts { sent: self.replies.sent(), ..self.counts };
+        self.settings.session.ended(ending, &counts, self.started.elapsed());
+        ending != Ending::IoError
+    }
+
+    /// Answers a command or goes on with a message; whether there was anything
+    /// to do.
+    fn work(&mut self) -> bool {
+        match mem::replace(&mut self.state, State::Commands) {
+            State::Commands => self.command(),
+            State::Message(sending) => {
+                self.send_more(sending);
+                true
+            }
+            last @ (State::Quit | State::Farewell(_)) => {
+                self.state = last;
+                false
             }
         }
     }
 
-    /// Answers RETR or TOP.
-    fn retrieve(&mut self, retrieval: Retrieval) -> Result<(), Ending> {
-        let place = retrieval.message.place();
-        match retrieve::send(&mut self.transaction, retrieval, &mut self.client) {
-            Ok(sent) if retrieval.top.is_some() => self.counts.top += sent.taken,
-            Ok(sent) => {
+    fn command(&mut self) -> bool {
+        let (line, used) = self.arrived.line(&mut self.reader);
+        self.counts.rcvd += used as u64;
+        let (Some(line), Some(transaction)) = (line, &mut self.transaction) else {
+            return false;
+        };
+        let action = transaction.line(&line, &mut self.replies.out);
+        self.deadline = Instant::now() + AUTOLOGOUT;
+        match action {
+            Action::Continue => {}
+            Action::Retrieve(retrieval) => self.retrieve(retrieval),
+            Action::Update => self.state = State::Quit,
+            Action::Drop => self.state = State::Farewell(Ending::Disconnected),
+        }
+        true
+    }
+
+    /// Begins the answer to RETR or TOP.
+    fn retrieve(&mut self, retrieval: Retrieval) {
+        let Some(transaction) = &mut self.transaction else { return };
+        match Sending::begin(transaction, retrieval, &mut self.replies.out) {
+            Ok(sending) => self.state = State::Message(Box::new(sending)),
+            Err(reply) => reply::put(reply, &mut self.replies.out),
+        }
+    }
+
+    fn send_more(&mut self, sending: Box<Sending>) {
+        match sending.go_on(&mut self.replies.out) {
+            Progress::More(sending) => self.state = State::Message(sending),
+            Progress::Done(retrieval, sent) if retrieval.top.is_some() => self.counts.top += sent.taken,
+            Progress::Done(retrieval, sent) => {
                 self.counts.retr += sent.taken;
-                self.unseen.push(place);
+                self.unseen.push(retrieval.message.place());
             }
-            Err(Failure::NotBegun(reply)) => reply::put(reply, &mut self.client.out),
-            Err(Failure::Client(ending)) => return Err(ending),
-            Err(Failure::File) => {
-                // What has been read goes out, without a termination octet: the
-                // client must not take it for the whole message (ledger 216).
-                self.client.flush()?;
-                return Err(Ending::IoError);
-            }
+            // What has been read goes out, without a termination octet: the
+            // client must not take it for the whole message (ledger 216).
+            Progress::Broken => self.state = State::Farewell(Ending::IoError),
         }
-        self.client.flush_if_much()
     }
 
-    /// Sends all replies, and then marks as seen what the client has got whole.
-    fn flush(&mut self) -> Result<(), Ending> {
-        self.client.flush()?;
-        self.mark_seen();
-        Ok(())
+    /// Sends what waits; whether everything has gone. What the client has got
+    /// whole is marked as seen then.
+    fn send(&mut self, client: &impl Client) -> Result<bool, Over> {
+        let before = self.replies.sent();
+        let all_gone = self.replies.send(client).map_err(|_| self.gone())?;
+        if self.replies.sent() > before {
+            self.deadline = Instant::now() + AUTOLOGOUT;
+        }
+        if all_gone {
+            self.mark_seen();
+        }
+        Ok(all_gone)
     }
 
     fn mark_seen(&mut self) {
-        for place in std::mem::take(&mut self.unseen) {
+        let Some(transaction) = &mut self.transaction else { return };
+        let maildrop = &mut transaction.maildrop_mut().0;
+        for place in mem::take(&mut self.unseen) {
             // The flag is a courtesy to other programs: without it nothing is lost.
-            let maildrop = &mut self.transaction.maildrop_mut().0;
             if let Some(place) = maildrop.place(place) {
                 let _ = maildrop.mark_seen(place);
             }
         }
     }
 
-    /// UPDATE: deletes, answers, ends. Replies to earlier commands go first, so
-    /// that a client that has gone meanwhile has deleted nothing.
-    fn update(mut self) -> ExitCode {
-        if let Err(ending) = self.flush() {
-            return self.end(ending);
+    /// UPDATE: deletes, and answers QUIT.
+    fn update(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            let (listing, update) = transaction.into_update();
+            reply::put(update::spend(listing, update, &self.settings), &mut self.replies.out);
         }
-        let Session { mut client, transaction, settings, counts, started, .. } = self;
-        let (listing, update) = transaction.into_update();
-        let reply = update::spend(listing, update, &settings);
-        reply::put(reply, &mut client.out);
-        client.say_farewell();
-        settings.session.ended(Ending::Logout, &Counts { sent: client.sent, ..counts }, started.elapsed());
-        ExitCode::SUCCESS
+        self.state = State::Farewell(Ending::Logout);
     }
 
-    fn end(self, ending: Ending) -> ExitCode {
-        let counts = Counts { sent: self.client.sent, ..self.counts };
-        self.settings.session.ended(ending, &counts, self.started.elapsed());
-        ExitCode::from(u8::from(ending == Ending::IoError))
+    /// An end from outside. Behind UPDATE it changes nothing.
+    fn over(&self, ending: Ending) -> Over {
+        match self.state {
+            State::Farewell(ending) => Over(ending),
+            State::Commands | State::Message(_) | State::Quit => Over(ending),
+        }
     }
 }

@@ -23,12 +23,10 @@ pub(super) struct Text {
     file: File,
     name: Vec<u8>,
     chunk: Vec<u8>,
-    /// Whether `chunk` has been read and not been handed out.
-    ahead: bool,
     /// Octets of the file on disk, once they have been counted.
     length: Option<u64>,
-    /// Octets handed out.
-    given: u64,
+    /// Octets read, those of `chunk` among them.
+    read: u64,
 }
 
 impl Text {
@@ -43,11 +41,9 @@ impl Text {
             }
         })?;
         let name = maildrop.name(place).to_vec();
-        let mut text = Text { file, name, chunk: Vec::new(), ahead: true, length: None, given: 0 };
-        match text.read() {
-            Ok(()) => Ok(text),
-            Err(Broken) => Err(NotOpen(reply::MESSAGE_UNREADABLE)),
-        }
+        let mut text = Text { file, name, chunk: Vec::new(), length: None, read: 0 };
+        text.read().map_err(|Broken| NotOpen(reply::MESSAGE_UNREADABLE))?;
+        Ok(text)
     }
 
     /// Octets of the whole message as RETR sends it. A message longer than one
@@ -84,19 +80,21 @@ impl Text {
         Ok(length)
     }
 
-    /// The next octets; none at the end of the file.
-    pub(super) fn next_chunk(&mut self) -> Result<&[u8], Broken> {
-        if !std::mem::take(&mut self.ahead) {
-            self.read()?;
-        }
-        self.given += self.chunk.len() as u64;
+    /// The present chunk.
+    pub(super) fn chunk(&self) -> &[u8] {
+        &self.chunk
+    }
+
+    /// Reads the next chunk; whether there is one.
+    pub(super) fn read_next(&mut self) -> Result<bool, Broken> {
+        self.read()?;
         let ended = self.chunk.is_empty();
-        if self.length.is_some_and(|length| self.given > length || (ended && self.given < length)) {
+        if self.length.is_some_and(|length| self.read > length || (ended && self.read < length)) {
             let name = Harmless(&self.name);
             log::error(&format_args!("message file cur/{name} has changed while it was being sent"));
             return Err(Broken);
         }
-        Ok(&self.chunk)
+        Ok(!ended)
     }
 
     /// Reads a whole chunk, or what there is before the end.
@@ -104,7 +102,10 @@ impl Text {
         self.chunk.clear();
         let mut part = (&self.file).take(CHUNK as u64);
         match part.read_to_end(&mut self.chunk) {
-            Ok(_) => Ok(()),
+            Ok(octets) => {
+                self.read += octets as u64;
+                Ok(())
+            }
             Err(error) => {
                 unreadable(&self.name, &error);
                 Err(Broken)
