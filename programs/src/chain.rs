@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -53,32 +53,7 @@ const UNABLE_TO_TELL: &str = "POSTRIDER_UNABLE_TO_TELL";
 /// What the kernel reports; a pipe that cannot take the record whole is
 /// `WouldBlock` or `WriteZero`.
 pub fn offer(record: &Record) -> io::Result<()> {
-    let octets = record.encode().expose();
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&writer, true)?;
-    write_whole(&writer, octets)?;
-    // Closed before descriptor 3 is written over: the pipe itself may have
-    // been given that number.
-    drop(writer);
-    system::descriptor::place(reader, RECORD)
-}
-
-/// Writes all `octets` without ever waiting. A user who has many pipes open
-/// gets small ones (pipe(7)), so ours is made larger if need be.
-fn write_whole(writer: &OwnedFd, octets: &[u8]) -> io::Result<()> {
-    let mut written = 0;
-    while written < octets.len() {
-        match rustix::io::write(writer, &octets[written..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => written += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) if rustix::pipe::fcntl_getpipe_size(writer)? < 4 * LIMIT => {
-                rustix::pipe::fcntl_setpipe_size(writer, 4 * LIMIT)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    system::descriptor::place(system::pipe::holding(record.encode().expose())?, RECORD)
 }
 
 /// Why there is no record to be had from descriptor 3.
@@ -309,7 +284,7 @@ pub fn reap_children() {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIMIT, as_path, holds_octets, note_arguments, write_whole};
+    use super::{as_path, holds_octets, note_arguments};
     use std::ffi::{OsStr, OsString};
     use std::io::Write;
     use std::os::unix::net::UnixStream;
@@ -335,14 +310,6 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"x").unwrap();
         assert!(!holds_octets(&file));
-    }
-
-    #[test]
-    fn a_pipe_that_is_too_small_is_made_larger() {
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
-        rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
-        write_whole(&writer, &[b'x'; LIMIT]).unwrap();
-        assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), LIMIT as u64);
     }
 
     #[test]

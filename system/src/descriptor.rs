@@ -1,5 +1,5 @@
 //! Descriptors that are known by number: what a parent left open for us, and
-//! what we leave open for the program we become.
+//! what we leave open for the program we become, or start.
 //!
 //! Programs of the chain meet at fixed numbers (0 and 1 the client, 2 the log,
 //! 3 the credentials; authlib(7)), so numbers cannot be avoided here, and
@@ -7,6 +7,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Mutex;
 
 /// Numbers that [`inherited`] has already given away.
@@ -71,4 +73,51 @@ pub fn place(descriptor: OwnedFd, number: RawFd) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Lets the program that `command` starts find `descriptor` at `number`. The
+/// command keeps it open until it is dropped.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn pass(command: &mut Command, descriptor: OwnedFd, number: RawFd) -> io::Result<()> {
+    // At `number` or above it with `number` in use: the standard library's own
+    // pipe to the child can then not be what is written over.
+    let held = if descriptor.as_raw_fd() == number {
+        descriptor
+    } else {
+        rustix::io::fcntl_dupfd_cloexec(&descriptor, number)?
+    };
+    // SAFETY: between fork and exec the closure calls dup2 and fcntl alone,
+    // which are async-signal-safe, and allocates nothing. In the child
+    // `number` belongs to no Rust value that is used after it.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(move || match held.as_raw_fd() {
+            same if same == number => {
+                Ok(rustix::io::fcntl_setfd(held.as_fd(), rustix::io::FdFlags::empty())?)
+            }
+            other if nix::libc::dup2(other, number) < 0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pass;
+    use std::io;
+    use std::process::Command;
+
+    #[test]
+    fn a_program_finds_what_it_was_passed_and_a_missing_one_is_an_error() {
+        let mut command = Command::new("/bin/cat");
+        command.arg("/dev/fd/3");
+        pass(&mut command, crate::pipe::holding(b"hello").unwrap(), 3).unwrap();
+        assert_eq!(command.output().unwrap().stdout, b"hello");
+        let mut command = Command::new("/no/such/program");
+        pass(&mut command, crate::pipe::holding(b"hello").unwrap(), 3).unwrap();
+        assert_eq!(command.spawn().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }

@@ -10,6 +10,7 @@ pub mod descriptor;
 pub mod detached;
 #[cfg(feature = "testing")]
 pub mod kill_at;
+pub mod pipe;
 pub mod process;
 pub mod random;
 pub mod service;
