@@ -316,7 +316,7 @@ impl Read for Output<'_> {
 ///
 /// # Errors
 /// `TimedOut` if it is not before `end`.
-fn wait_for(pipe: impl AsFd, flags: PollFlags, end: Instant) -> io::Result<()> {
+pub(crate) fn wait_for(pipe: impl AsFd, flags: PollFlags, end: Instant) -> io::Result<()> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(io::Error::other)?;

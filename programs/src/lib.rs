@@ -7,6 +7,7 @@ pub mod authdaemond;
 pub mod authtest;
 pub mod chain;
 pub mod chain_module;
+pub mod checkpassword;
 pub mod connection;
 pub mod environment;
 pub mod exclusive;

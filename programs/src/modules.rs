@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use authlib::Module;
+use authlib::checkpassword::Checkpassword;
 use authlib::custom::Custom;
 use authlib::daemon::Daemon;
 use authlib::passwd::Passwd;
@@ -53,6 +54,7 @@ pub fn called(name: &str) -> Result<Box<dyn Module>, NoModule> {
         "authshadow" => Box::new(Passwd::authshadow()),
         "authcustom" => Box::new(Custom),
         "authpipe" => Box::new(Pipe::foreign(places::configuration().join("authProg"))),
+        "authcheckpassword" => Box::new(checkpassword()),
         _ if PROGRAMS.contains(&name) => {
             let program = places::module_program(name);
             if !program.exists() {
@@ -62,6 +64,13 @@ pub fn called(name: &str) -> Result<Box<dyn Module>, NoModule> {
         }
         _ => return Err(NoModule::Unknown(name.to_owned())),
     })
+}
+
+/// The bridge to the program that POSTRIDER_CHECKPASSWORD names. It reports
+/// through a program of ours, since we may be authdaemond here.
+fn checkpassword() -> Checkpassword {
+    let setting = environment::non_empty("POSTRIDER_CHECKPASSWORD").unwrap_or_default();
+    Checkpassword::new(&setting, places::module_program("authcheckpassword"))
 }
 
 /// The same for a chain, which also knows `authdaemon`: it asks the daemon.
@@ -81,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_module_has_the_name_it_is_called_by() {
-        for name in ["authuserdb", "authpwd", "authshadow", "authcustom", "authpipe"] {
+        for name in ["authuserdb", "authpwd", "authshadow", "authcustom", "authpipe", "authcheckpassword"] {
             assert_eq!(called(name).unwrap().name(), name);
             assert_eq!(in_chain(name).unwrap().name(), name);
         }

@@ -15,6 +15,7 @@ pub mod courier;
 pub mod cram;
 pub mod dialogue;
 pub mod ledger;
+pub mod machine;
 pub mod maildrop;
 pub mod mariadb;
 pub mod ordinary;

@@ -13,6 +13,7 @@ use nix::unistd::Uid;
 /// What the tests compare us with, use as clients, look through, and (g++, for
 /// libFuzzer) build with.
 const PACKAGES: &[&str] = &[
+    "checkpw",
     "courier-pop",
     "courier-authdaemon",
     "courier-authlib-ldap",
