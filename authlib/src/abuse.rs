@@ -119,7 +119,7 @@ pub struct Guard {
 pub struct Attempt {
     address: u64,
     wider: Option<u64>,
-    account: u64,
+    account: Option<u64>,
     pair: u64,
     repeated: Option<u64>,
 }
@@ -162,7 +162,8 @@ impl Guard {
     }
 
     /// The attempt of the client at `address` to log in as `user`, with
-    /// `password` if it was said; `None` if it is not to be judged.
+    /// `password` (or token) if it was said; `None` if it is not to be judged.
+    /// Where a token alone says who it is, `user` is empty.
     #[must_use]
     pub fn attempt(&self, address: Option<IpAddr>, user: &[u8], password: Option<&[u8]>) -> Option<Attempt> {
         let address = address?.to_canonical();
@@ -176,7 +177,7 @@ impl Guard {
         Some(Attempt {
             address: self.hash(&[b"address", &subnet]),
             wider: wider(address).map(|network| self.hash(&[b"address", &network])),
-            account: self.hash(&[b"account", &user]),
+            account: (!user.is_empty()).then(|| self.hash(&[b"account", &user])),
             pair: self.hash(&[b"pair", &subnet, &user]),
             repeated: password.map(|password| self.hash(&[b"repeated", &subnet, &user, password])),
         })
@@ -192,7 +193,7 @@ impl Guard {
         }
         let address = self.addresses.left(attempt.address, now);
         let wider = attempt.wider.map_or(0, |network| self.addresses.left(network, now));
-        let account = self.accounts.left(attempt.account, now);
+        let account = attempt.account.map_or(0, |account| self.accounts.left(account, now));
         let refusal = self.refusal(address, 1).or_else(|| self.refusal(wider, WIDER));
         refusal.unwrap_or_else(|| self.wait(address.max(account)))
     }
@@ -210,8 +211,10 @@ impl Guard {
         }
         let settings = &self.settings;
         count(settings, &mut self.pairs, attempt.pair, 1, now);
-        count(settings, &mut self.accounts, attempt.account, 1, now);
         count(settings, &mut self.addresses, attempt.address, 1, now);
+        if let Some(account) = attempt.account {
+            count(settings, &mut self.accounts, account, 1, now);
+        }
         if let Some(network) = attempt.wider {
             count(settings, &mut self.addresses, network, WIDER, now);
         }
@@ -229,8 +232,10 @@ impl Guard {
         self.pairs.keep(attempt.pair, 0, now);
         self.known.keep(attempt.pair, in_milliseconds(KNOWN), now);
         if own > 0 {
-            self.accounts.take(attempt.account, own, now);
             self.addresses.take(attempt.address, own, now);
+            if let Some(account) = attempt.account {
+                self.accounts.take(account, own, now);
+            }
             if let Some(network) = attempt.wider {
                 self.addresses.take(network, own, now);
             }

@@ -99,6 +99,15 @@ fn an_account_is_slowed_down_but_never_refused() {
 }
 
 #[test]
+fn who_gives_no_name_is_nobodys_account() {
+    let mut stage = Stage::new();
+    for number in 0..1000 {
+        stage.fail(&format!("198.51.{}.{}", number / 200, number % 200), "");
+    }
+    assert_eq!(stage.judge("192.0.2.1", ""), Judgement::Go);
+}
+
+#[test]
 fn who_logged_in_from_an_address_lately_is_not_slowed_by_others() {
     let mut stage = Stage::new();
     stage.succeed("192.0.2.1", "alice");

@@ -1,16 +1,28 @@
 //! The minute that a login may take, over as many programs as the chain runs
-//! (AUTHEXPIRE, reference authlib.md 1.1), and the wait behind a failure.
+//! (AUTHEXPIRE, reference authlib.md 1.1), and the wait behind a failure, which
+//! grows with each one on a connection (ledger 124).
+//!
+//! That is all a chain can do against guessing: its programs know of one
+//! connection. authdaemond knows of more (`authlib::abuse`).
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::chain::Handover;
 use crate::environment;
 
 /// From the greeting to the last attempt (reference wire.md 12).
 const LOGIN: Duration = Duration::from_secs(60);
 
-/// How long a failed login waits for its answer.
+/// How long the first failed login waits for its answer. Each one waits so
+/// much longer than the one before.
 const PENALTY: Duration = Duration::from_secs(5);
+
+/// So many failed logins end a connection.
+const FAILURES: u32 = 3;
+
+/// Says to the programs to come how many there were.
+const VARIABLE: &str = "POSTRIDER_ATTEMPT_FAILURES";
 
 /// When the login phase of this connection ends.
 pub(super) struct Clock {
@@ -19,29 +31,42 @@ pub(super) struct Clock {
     /// The same moment for this process; a clock that is set meanwhile does
     /// not move it.
     deadline: Instant,
+    /// Failed logins so far.
+    failures: u32,
+}
+
+/// What comes after a failed login, when its wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    /// The client is told, and may try again.
+    Again,
+    /// It is told, and that was its last try.
+    Enough,
+    /// The login phase has ended meanwhile.
+    TooLate,
 }
 
 impl Clock {
     /// A new connection.
     pub(super) fn start() -> Self {
-        Clock { expiry: unix_time().saturating_add(LOGIN.as_secs()), deadline: Instant::now() + LOGIN }
+        let expiry = unix_time().saturating_add(LOGIN.as_secs());
+        Clock { expiry, deadline: Instant::now() + LOGIN, failures: 0 }
     }
 
-    /// A chain has come back after a failure: waits as long as a failure costs,
-    /// and then goes on with what is left. `None` if nothing is, or if the
-    /// environment does not say.
-    pub(super) fn after_failure() -> Option<Self> {
-        thread::sleep(PENALTY);
-        let expiry = u64::try_from(environment::number("AUTHEXPIRE")).ok()?;
-        let left = expiry.checked_sub(unix_time()).filter(|left| *left > 0)?;
+    /// What an earlier login program has [noted](Clock::note), from whose chain
+    /// we come back.
+    pub(super) fn noted() -> Self {
+        let expiry = u64::try_from(environment::number("AUTHEXPIRE")).unwrap_or_default();
         // Nobody gets more than a whole login's time, whatever the variable says.
-        let left = Duration::from_secs(left).min(LOGIN);
-        Some(Clock { expiry, deadline: Instant::now() + left })
+        let left = Duration::from_secs(expiry.saturating_sub(unix_time())).min(LOGIN);
+        let failures = u32::try_from(environment::number(VARIABLE)).unwrap_or(FAILURES);
+        Clock { expiry, deadline: Instant::now() + left, failures }
     }
 
-    /// The end in Unix seconds.
-    pub(super) fn expiry(&self) -> u64 {
-        self.expiry
+    /// Leaves this for the login program that a chain may run again.
+    pub(super) fn note(&self, handover: &mut Handover) {
+        handover.set("AUTHEXPIRE", self.expiry.to_string());
+        handover.set(VARIABLE, self.failures.to_string());
     }
 
     /// The end.
@@ -49,12 +74,19 @@ impl Clock {
         self.deadline
     }
 
-    /// Waits as long as a failure costs; `false` if the login phase has ended
-    /// meanwhile.
-    pub(super) fn penalty(&self) -> bool {
+    /// Waits as long as one more failure costs.
+    pub(super) fn penalty(&mut self) -> AfterFailure {
+        self.failures = self.failures.saturating_add(1);
+        let penalty = PENALTY * self.failures.min(FAILURES);
         let left = self.deadline.saturating_duration_since(Instant::now());
-        thread::sleep(PENALTY.min(left));
-        left > PENALTY
+        thread::sleep(penalty.min(left));
+        if left <= penalty {
+            AfterFailure::TooLate
+        } else if self.failures >= FAILURES {
+            AfterFailure::Enough
+        } else {
+            AfterFailure::Again
+        }
     }
 }
 

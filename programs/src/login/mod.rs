@@ -34,7 +34,7 @@ use crate::connection::Connection;
 use crate::environment;
 use crate::log::{self, Peer};
 use attempt::Attempt;
-use clock::Clock;
+use clock::{AfterFailure, Clock};
 use session::Session;
 use settings::Form;
 use trace::Trace;
@@ -109,10 +109,17 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
             reply::GREETING
         }
     };
-    let Some(clock) = (if again { Clock::after_failure() } else { Some(Clock::start()) }) else {
-        return ExitCode::FAILURE;
-    };
-    handover.set("AUTHEXPIRE", clock.expiry().to_string());
+    let mut clock = if again { Clock::noted() } else { Clock::start() };
+    match again.then(|| clock.penalty()) {
+        None | Some(AfterFailure::Again) => {}
+        Some(AfterFailure::Enough) => {
+            let status = refuse(connection, reply::TOO_MANY_FAILURES);
+            log::disconnected(&peer);
+            return status;
+        }
+        Some(AfterFailure::TooLate) => return ExitCode::FAILURE,
+    }
+    clock.note(&mut handover);
     let couriertls = settings::couriertls();
     let utf8 = again && environment::number("UTF8") != 0;
     let mut authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);

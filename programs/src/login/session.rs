@@ -14,7 +14,7 @@ use pop3::{
 
 use super::PATIENCE;
 use super::attempt::Attempt;
-use super::clock::Clock;
+use super::clock::{AfterFailure, Clock};
 use super::enter::{self, Answer};
 use super::settings::{self, Form};
 use super::stls;
@@ -182,7 +182,11 @@ impl Session<'_> {
     }
 
     fn cannot_tell(&mut self) -> Next {
-        reply::put(reply::TEMPORARY_PROBLEM, &mut self.out);
+        self.end_with(reply::TEMPORARY_PROBLEM)
+    }
+
+    fn end_with(&mut self, sentence: Reply) -> Next {
+        reply::put(sentence, &mut self.out);
         Err(ExitCode::FAILURE)
     }
 
@@ -190,11 +194,15 @@ impl Session<'_> {
     fn refuse(&mut self, attempt: &Attempt) -> Next {
         self.flush()?;
         let sentence = attempt.rejected(&self.peer);
-        if !self.clock.penalty() {
-            return Err(ExitCode::FAILURE);
+        match self.clock.penalty() {
+            AfterFailure::Again => {
+                self.clock.note(&mut self.handover);
+                self.say_to(Some(attempt), sentence);
+                Ok(())
+            }
+            AfterFailure::Enough => self.end_with(reply::TOO_MANY_FAILURES),
+            AfterFailure::TooLate => Err(ExitCode::FAILURE),
         }
-        self.say_to(Some(attempt), sentence);
-        Ok(())
     }
 
     /// Says `sentence`; to somebody whose attempt has failed by a mechanism that
