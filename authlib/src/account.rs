@@ -33,6 +33,9 @@ pub struct Account {
     pub clear_password: Option<Secret>,
     /// The account options.
     pub options: Options,
+    /// By which a client knows that we have its keys (SCRAM), if that is how it
+    /// has shown who it is.
+    pub server_signature: Option<Vec<u8>>,
 }
 
 impl Account {
@@ -49,6 +52,7 @@ impl Account {
             stored_password: None,
             clear_password: None,
             options: Options::default(),
+            server_signature: None,
         }
     }
 }
@@ -163,6 +167,7 @@ pub fn id(field: &str, value: &[u8]) -> Result<u32, Unavailable> {
 }
 
 /// The answer to a [`Record`](crate::Record).
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is soon taken apart")]
 #[derive(Debug)]
 pub enum Verdict {
     /// The credentials are right, and this is whose they are.

@@ -17,6 +17,7 @@ use crate::module::{Changed, Client, Entry, Module, PasswordChange};
 use crate::printable::reason;
 use crate::protocol::answer::{self, ListLine};
 use crate::protocol::request;
+use crate::scram::{Salt, Wanted};
 use crate::{Record, Unavailable, Verdict};
 
 /// How long to wait for an authdaemond.
@@ -76,6 +77,18 @@ impl Module for Daemon {
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         said(self.ask(&request::auth(record, client)).map(|octets| answer::verdict(&octets)))
+    }
+
+    /// FAIL is what Courier's says, and every other that knows no SCRAM.
+    fn salt(
+        &mut self,
+        service: &[u8],
+        wanted: &Wanted,
+        client: &Client,
+    ) -> Result<Option<Salt>, Unavailable> {
+        let Ok(record) = Record::salt(service, wanted) else { return Ok(None) };
+        let octets = self.ask(&request::auth(&record, client))?;
+        answer::salt(&octets).map_err(|reason| authdaemond(&reason))
     }
 
     fn look_up(&mut self, service: &[u8], user: &[u8], client: &Client) -> Verdict {

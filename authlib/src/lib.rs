@@ -17,6 +17,7 @@
 
 pub mod abuse;
 pub mod account;
+pub mod apop;
 pub mod authdaemonrc;
 pub mod bearer;
 pub mod checkpassword;
@@ -37,6 +38,7 @@ pub mod protocol;
 pub mod rcfile;
 pub mod record;
 pub mod sasl;
+pub mod scram;
 pub mod scram_keys;
 pub mod secret;
 pub mod sql;

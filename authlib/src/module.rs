@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::account::{Account, Unavailable, Verdict};
 use crate::printable::has_control;
 use crate::record::Refused;
+use crate::scram::{Salt, Wanted};
 use crate::{Options, Record, Secret};
 
 /// A place that knows accounts.
@@ -37,6 +38,25 @@ pub trait Module: Send {
     /// has [`clear_password`](Account::clear_password) if the module got to
     /// know it.
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict;
+
+    /// With which salt may this user show to know the password? (The first
+    /// question of SCRAM; the second one comes to
+    /// [`authenticate`](Module::authenticate).) `None` where nobody is known by
+    /// that name, or nothing that SCRAM can use is known of the password.
+    ///
+    /// The default is for modules that know none of it.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    fn salt(
+        &mut self,
+        service: &[u8],
+        wanted: &Wanted,
+        client: &Client,
+    ) -> Result<Option<Salt>, Unavailable> {
+        let _ = (service, wanted, client);
+        Ok(None)
+    }
 
     /// Whose account is `user`? No password is asked for. (PRE)
     ///

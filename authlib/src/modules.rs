@@ -13,6 +13,8 @@ use crate::options::Options;
 use crate::protocol::answer;
 use crate::protocol::request::{Question, Request};
 use crate::record::Record;
+use crate::scram::decoys::Decoys;
+use crate::scram::{Salt, Wanted};
 use crate::trace::Trace;
 
 /// The modules that are asked.
@@ -21,6 +23,7 @@ pub struct Modules {
     defaults: Options,
     headings: bool,
     trace: Trace,
+    decoys: Option<Decoys>,
 }
 
 /// What is said to one question.
@@ -37,14 +40,22 @@ impl Modules {
     /// Those of `list`, with DEFAULTOPTIONS behind each account's own options.
     #[must_use]
     pub fn new(list: Vec<Box<dyn Module>>, defaults: Options) -> Self {
-        Modules { list, defaults, headings: true, trace: Trace::default() }
+        Modules { list, defaults, headings: true, trace: Trace::default(), decoys: None }
     }
 
     /// One alone, for a program that is this module: its lists have no
     /// headings.
     #[must_use]
     pub fn one(module: Box<dyn Module>) -> Self {
-        Modules { list: vec![module], defaults: Options::default(), headings: false, trace: Trace::default() }
+        let defaults = Options::default();
+        Modules { list: vec![module], defaults, headings: false, trace: Trace::default(), decoys: None }
+    }
+
+    /// The same with salts for whom nobody has one. Without them SCRAM is
+    /// served only for an asker who brings salts along.
+    #[must_use]
+    pub fn with_decoys(self, decoys: Decoys) -> Self {
+        Modules { decoys: Some(decoys), ..self }
     }
 
     /// The same, telling `write` step by step who is asked and what is said
@@ -66,10 +77,17 @@ impl Modules {
     pub fn answer(&mut self, question: &Question, write: &mut dyn FnMut(&[u8]) -> bool) -> Answer {
         let client = &question.client;
         match &question.request {
-            Request::Auth(record) => {
-                let verdict = self.authenticate(record, client);
-                self.say(&verdict)
-            }
+            Request::Auth(record) => match record.wanted_salt() {
+                Some(wanted) => match self.salt(record.service(), wanted, client) {
+                    Ok(Some(salt)) => Answer { octets: Some(answer::with_salt(&salt)), trouble: None },
+                    Ok(None) => word(answer::FAIL),
+                    Err(reason) => Answer { octets: None, trouble: Some(reason) },
+                },
+                None => {
+                    let verdict = self.authenticate(record, client);
+                    self.say(&verdict)
+                }
+            },
             Request::Pre { module, service, user } => {
                 let verdict = self.look_up(module.as_deref(), service, user, client);
                 self.say(&verdict)
@@ -92,6 +110,33 @@ impl Modules {
     pub fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         self.trace.auth(record);
         first(self.list.iter_mut(), self.trace, |module| module.authenticate(record, client))
+    }
+
+    /// With which salt somebody may show to know a password. Who asks without
+    /// a salt for passwords in clear is never told that there is none, else it
+    /// would be seen who has an account (ledger 428).
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    pub fn salt(
+        &mut self,
+        service: &[u8],
+        wanted: Wanted,
+        client: &Client,
+    ) -> Result<Option<Salt>, Unavailable> {
+        let decoy = match (&wanted.for_clear, &mut self.decoys) {
+            (Some(_), _) => None,
+            (None, Some(decoys)) => Some(decoys.salt(wanted.hash, &wanted.user)?),
+            (None, None) => return Ok(None),
+        };
+        let wanted = Wanted { for_clear: wanted.for_clear.or_else(|| decoy.clone()), ..wanted };
+        for module in &mut self.list {
+            let salt = module.salt(service, &wanted, client);
+            if let Some(salt) = salt.map_err(|reason| named(module.name(), &reason))? {
+                return Ok(Some(salt));
+            }
+        }
+        Ok(decoy)
     }
 
     /// Whose account `user` is; only `module` is asked if one is named.

@@ -154,14 +154,14 @@ fn split_scheme(stored: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// What stands before the first `separator`, and what behind it.
-fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|&octet| octet == separator)?;
     Some((&text[..at], &text[at + 1..]))
 }
 
 /// A decimal number of nothing but digits. One that is too large to be held
 /// is too large for any cost, too.
-fn number(text: &[u8]) -> Result<u32, Flaw> {
+pub(crate) fn number(text: &[u8]) -> Result<u32, Flaw> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(Flaw::NoPassword);
     }

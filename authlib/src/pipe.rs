@@ -21,6 +21,7 @@ use crate::daemon::read_list;
 use crate::module::{Changed, Client, Entry, Module, PasswordChange};
 use crate::printable::reason;
 use crate::protocol::{answer, request};
+use crate::scram::{Salt, Wanted};
 use crate::{Record, Unavailable, Verdict};
 
 /// How long an answer may take. Shorter than authdaemond waits for a worker, so
@@ -165,6 +166,25 @@ impl Module for Pipe {
         let nobody = Client::default();
         let octets = self.ask(&request::auth(record, self.client(client, &nobody)));
         self.verdict(octets)
+    }
+
+    fn salt(
+        &mut self,
+        service: &[u8],
+        wanted: &Wanted,
+        client: &Client,
+    ) -> Result<Option<Salt>, Unavailable> {
+        let record = match self.kind {
+            Kind::Foreign => return Ok(None),
+            Kind::Ours => Record::salt(service, wanted),
+        };
+        let Ok(record) = record else { return Ok(None) };
+        let octets = self.ask(&request::auth(&record, client))?;
+        answer::salt(&octets).inspect_err(|_| {
+            if octets.as_slice() != answer::UNAVAILABLE {
+                self.let_go();
+            }
+        })
     }
 
     fn look_up(&mut self, service: &[u8], user: &[u8], client: &Client) -> Verdict {

@@ -11,6 +11,17 @@
 //! pop3 LF oauthbearer LF alice LF token LF LF      and xoauth2; in oauthbearer
 //!                        └may be empty             (ledger 781)
 //! ```
+//!
+//! The others are ours alone; Courier's modules reject them (ledger 426, 427).
+//!
+//! ```text
+//! pop3 LF external LF alice LF LF                       the channel vouches for alice
+//! pop3 LF apop LF timestamp LF alice SP digest LF LF
+//! pop3 LF scram-sha-256 LF alice LF LF                  which salt?
+//!               or … alice LF iterations:salt LF LF     the same, with one for passwords in clear
+//! pop3 LF scram-sha-256 LF alice LF client-first-bare LF server-first LF
+//!     client-final-without-proof LF proof LF LF         is this right? All but the name in base64
+//! ```
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,9 +31,13 @@ use crate::Secret;
 use crate::bearer::{Bearer, Scheme};
 use crate::cram::{self, Proof};
 use crate::printable::has_control;
+use crate::{apop, scram};
 
 /// Most octets that a record may have.
 pub const LIMIT: usize = 8191;
+
+/// The authtype of a record in which the channel vouches for somebody.
+const EXTERNAL: &[u8] = b"external";
 
 /// A record, kept exactly as it was read, so that a module that rejects it
 /// hands on the very same octets.
@@ -80,6 +95,10 @@ pub enum Claim<'a> {
     Proof(Proof),
     /// That whoever made this token says who the client is.
     Token(Bearer),
+    /// The same, by SCRAM.
+    Scram(scram::Proof),
+    /// The same, by APOP.
+    Apop(apop::Proof),
 }
 
 impl Claim<'_> {
@@ -90,6 +109,8 @@ impl Claim<'_> {
             Claim::Login(login) => login.user,
             Claim::Proof(proof) => proof.user(),
             Claim::Token(bearer) => bearer.user(),
+            Claim::Scram(proof) => proof.user(),
+            Claim::Apop(proof) => proof.user(),
         }
     }
 
@@ -98,7 +119,7 @@ impl Claim<'_> {
     pub fn password(&self) -> Option<&[u8]> {
         match self {
             Claim::Login(login) => Some(login.password),
-            Claim::Proof(_) | Claim::Token(_) => None,
+            Claim::Proof(_) | Claim::Scram(_) | Claim::Apop(_) | Claim::Token(_) => None,
         }
     }
 }
@@ -140,6 +161,54 @@ impl Record {
             usable("user name", bearer.user())?;
         }
         Record::assemble(&[service, scheme.authtype().as_bytes(), bearer.user(), bearer.token().expose()])
+    }
+
+    /// The record of somebody for whom the channel vouches (EXTERNAL).
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn external(service: &[u8], user: &[u8]) -> Result<Self, Refused> {
+        usable("service", service)?;
+        usable("user name", user)?;
+        Record::assemble(&[service, EXTERNAL, user])
+    }
+
+    /// The record of somebody who has proved to know a password, with APOP.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn apop(service: &[u8], proof: &apop::Proof) -> Result<Self, Refused> {
+        usable("service", service)?;
+        let response = proof.response();
+        Record::assemble(&[service, apop::AUTHTYPE.as_bytes(), proof.timestamp(), response.expose()])
+    }
+
+    /// The record that asks for a salt: the first question of SCRAM.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn salt(service: &[u8], wanted: &scram::Wanted) -> Result<Self, Refused> {
+        usable("service", service)?;
+        usable("user name", &wanted.user)?;
+        let authtype = scram::authtype(wanted.hash).as_bytes();
+        match wanted.for_clear.as_ref().map(scram::Salt::encode) {
+            Some(salt) => Record::assemble(&[service, authtype, &wanted.user, salt.as_bytes()]),
+            None => Record::assemble(&[service, authtype, &wanted.user]),
+        }
+    }
+
+    /// The record of the second question of SCRAM.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn scram(service: &[u8], proof: &scram::Proof) -> Result<Self, Refused> {
+        usable("service", service)?;
+        usable("user name", proof.user())?;
+        let authtype = scram::authtype(proof.hash()).as_bytes();
+        let [first, server, last] = proof.messages().each_ref().map(|message| STANDARD.encode(message));
+        let shown = Zeroizing::new(STANDARD.encode(proof.proof().expose()));
+        let messages = [first.as_bytes(), server.as_bytes(), last.as_bytes(), shown.as_bytes()];
+        Record::assemble(&[&[service, authtype, proof.user()], &messages[..]].concat())
     }
 
     /// One line for each field and the LF that ends authdata.
@@ -222,18 +291,27 @@ impl Record {
     /// form.
     #[must_use]
     pub fn claim(&self) -> Option<Claim<'_>> {
-        if let Some(scheme) = Scheme::of(self.authtype()) {
-            let (user, token) = self.two_lines()?;
+        let authtype = self.authtype();
+        if let Some(scheme) = Scheme::of(authtype) {
+            let [user, token] = self.lines()?;
             return Bearer::new(scheme, user, token).map(Claim::Token);
         }
-        match cram::hash_of(self.authtype()) {
-            Some(hash) => {
-                let (challenge, response) = self.two_lines()?;
-                let response = Zeroizing::new(STANDARD.decode(response).ok()?);
-                Proof::new(hash, &STANDARD.decode(challenge).ok()?, &response).map(Claim::Proof)
-            }
-            None => self.credentials().map(Claim::Login),
+        if authtype == apop::AUTHTYPE.as_bytes() {
+            let [timestamp, response] = self.lines()?;
+            return apop::Proof::of_response(timestamp, response).map(Claim::Apop);
         }
+        if let Some(hash) = cram::hash_of(authtype) {
+            let [challenge, response] = self.lines()?;
+            let response = Zeroizing::new(STANDARD.decode(response).ok()?);
+            return Proof::new(hash, &STANDARD.decode(challenge).ok()?, &response).map(Claim::Proof);
+        }
+        if let Some(hash) = scram::hash_of(authtype) {
+            let [user, first, server, last, proof] = self.lines()?;
+            let octets = |text: &[u8]| STANDARD.decode(text).ok();
+            let messages = [octets(first)?, octets(server)?, octets(last)?];
+            return scram::Proof::new(hash, user, messages, &octets(proof)?).map(Claim::Scram);
+        }
+        self.credentials().map(Claim::Login)
     }
 
     /// User and password, if the authtype is `login` and authdata are two
@@ -243,17 +321,38 @@ impl Record {
         if self.authtype() != b"login" {
             return None;
         }
-        let (user, password) = self.two_lines()?;
+        let [user, password] = self.lines()?;
         Some(Login { user, password })
     }
 
-    /// Authdata, if they are two lines.
-    fn two_lines(&self) -> Option<(&[u8], &[u8])> {
+    /// For whom the channel vouches, if the authtype is `external`: whoever
+    /// reads this from descriptor 3 of a chain looks the account up. Nobody
+    /// else may act on it.
+    #[must_use]
+    pub fn vouched(&self) -> Option<&[u8]> {
+        let [user] = self.lines().filter(|_| self.authtype() == EXTERNAL)?;
+        (!user.is_empty()).then_some(user)
+    }
+
+    /// Whose salt is asked for, if this is the first question of SCRAM.
+    #[must_use]
+    pub fn wanted_salt(&self) -> Option<scram::Wanted> {
+        let hash = scram::hash_of(self.authtype())?;
+        let (user, for_clear) = match self.lines() {
+            Some([user, salt]) => (user, Some(scram::Salt::decode(salt)?)),
+            None => (self.lines::<1>()?[0], None),
+        };
+        (!user.is_empty()).then(|| scram::Wanted { hash, user: user.to_vec(), for_clear })
+    }
+
+    /// Authdata, if they are `N` lines.
+    fn lines<const N: usize>(&self) -> Option<[&[u8]; N]> {
         let mut lines = self.authdata().strip_suffix(b"\n")?.split(|&octet| octet == b'\n');
-        match (lines.next(), lines.next(), lines.next()) {
-            (Some(first), Some(second), None) => Some((first, second)),
-            _ => None,
+        let mut found = [b"".as_slice(); N];
+        for place in &mut found {
+            *place = lines.next()?;
         }
+        lines.next().is_none().then_some(found)
     }
 }
 

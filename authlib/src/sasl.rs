@@ -3,12 +3,16 @@
 //! An [`Exchange`] works on decoded octets; base64 and the envelope of the
 //! protocol around it are somebody else's. It never asks whether a password
 //! is right: it only finds out what the client says, and that is either a
-//! user name and a password, or a proof or a token that somebody else verifies.
+//! user name and a password, or a proof or a token that somebody else verifies,
+//! or that the channel's word is to be taken for it.
 
 mod bearer;
+pub mod channel;
 mod cram;
+mod external;
 mod login;
 mod plain;
+mod scram;
 
 use std::io;
 
@@ -17,7 +21,10 @@ use crate::bearer::{Bearer, Scheme};
 use crate::cram::Proof;
 use crate::hmac_state::Hash;
 use crate::printable::has_control;
+use crate::{scram as scram_questions, scram_keys};
 pub use bearer::Hints;
+pub use channel::{Binding, BindingKind, Channel};
+pub(crate) use cram::challenge as message_id;
 
 /// A mechanism that we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +37,17 @@ pub enum Mechanism {
     Cram(Hash),
     /// OAUTHBEARER (RFC 7628) or XOAUTH2.
     Bearer(Scheme),
+    /// SCRAM-SHA-1 (RFC 5802), and the same with SHA-256 (RFC 7677).
+    Scram(scram_keys::Hash),
+    /// The same, bound to the channel: with `-PLUS`.
+    ScramPlus(scram_keys::Hash),
+    /// EXTERNAL (RFC 4422 appendix A).
+    External,
 }
 
 impl Mechanism {
     /// All of them, in the order in which a list names them.
-    pub const ALL: [Mechanism; 7] = [
+    pub const ALL: [Mechanism; 12] = [
         Mechanism::Plain,
         Mechanism::Login,
         Mechanism::Cram(Hash::Md5),
@@ -42,6 +55,11 @@ impl Mechanism {
         Mechanism::Cram(Hash::Sha256),
         Mechanism::Bearer(Scheme::Oauthbearer),
         Mechanism::Bearer(Scheme::Xoauth2),
+        Mechanism::Scram(scram_keys::Hash::Sha1),
+        Mechanism::ScramPlus(scram_keys::Hash::Sha1),
+        Mechanism::Scram(scram_keys::Hash::Sha256),
+        Mechanism::ScramPlus(scram_keys::Hash::Sha256),
+        Mechanism::External,
     ];
 
     /// The name that is registered for it.
@@ -55,6 +73,10 @@ impl Mechanism {
             Mechanism::Cram(Hash::Sha256) => "CRAM-SHA256",
             Mechanism::Bearer(Scheme::Oauthbearer) => "OAUTHBEARER",
             Mechanism::Bearer(Scheme::Xoauth2) => "XOAUTH2",
+            Mechanism::Scram(hash) => hash.name(),
+            Mechanism::ScramPlus(scram_keys::Hash::Sha1) => "SCRAM-SHA-1-PLUS",
+            Mechanism::ScramPlus(scram_keys::Hash::Sha256) => "SCRAM-SHA-256-PLUS",
+            Mechanism::External => "EXTERNAL",
         }
     }
 
@@ -78,6 +100,14 @@ impl Mechanism {
     pub fn needs_tls(self) -> bool {
         matches!(self, Mechanism::Bearer(_))
     }
+
+    /// Whether two questions have to be asked about it, the second one behind
+    /// the client's answer to the first: somebody must be there to be asked
+    /// twice, which a chain is not.
+    #[must_use]
+    pub fn asks_twice(self) -> bool {
+        matches!(self, Mechanism::Scram(_) | Mechanism::ScramPlus(_))
+    }
 }
 
 /// What is to be done after a message of the client.
@@ -98,6 +128,19 @@ pub enum Step {
     Proof(Proof),
     /// The client has shown a token that says who it is.
     Token(Bearer),
+    /// The channel vouches for this user, a non-empty name without control
+    /// octets; whether there is such an account has not been asked.
+    Vouched {
+        /// The user name.
+        user: Vec<u8>,
+    },
+    /// Ask which salt is the user's and hand it to [`Exchange::salt`].
+    Salt(scram_questions::Wanted),
+    /// The client has shown who it is, if somebody verifies this; then hand
+    /// the signature to [`Exchange::signed`].
+    Scram(scram_questions::Proof),
+    /// The client has heard the signature: it is who the proof has shown.
+    Accepted,
     /// The message has not the form that the mechanism asks for.
     Aborted,
     /// The form is right, but nobody can be meant by it: count it as a
@@ -110,7 +153,10 @@ pub enum Step {
 
 /// One run of a mechanism.
 #[derive(Debug)]
-pub struct Exchange(State);
+pub struct Exchange {
+    state: State,
+    channel: Channel,
+}
 
 #[derive(Debug)]
 enum State {
@@ -121,6 +167,8 @@ enum State {
     CramAsked { hash: Hash, challenge: Vec<u8> },
     Bearer(Scheme),
     Refused,
+    Scram(scram::Run),
+    External,
     Over,
 }
 
@@ -131,12 +179,22 @@ impl Exchange {
     /// # Errors
     /// If the mechanism needs randomness and the kernel has none.
     pub fn new(mechanism: Mechanism, host: &[u8]) -> io::Result<Self> {
-        Ok(Exchange(match mechanism {
+        let state = match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::LoginUser,
             Mechanism::Cram(hash) => State::CramUnasked { hash, challenge: cram::challenge(host)? },
             Mechanism::Bearer(scheme) => State::Bearer(scheme),
-        }))
+            Mechanism::Scram(hash) => State::Scram(scram::Run::new(hash, false)?),
+            Mechanism::ScramPlus(hash) => State::Scram(scram::Run::new(hash, true)?),
+            Mechanism::External => State::External,
+        };
+        Ok(Exchange { state, channel: Channel::default() })
+    }
+
+    /// The same over `channel`.
+    #[must_use]
+    pub fn over(self, channel: Channel) -> Self {
+        Exchange { channel, ..self }
     }
 
     /// The rest of an exchange whose credentials are not good, in a mechanism
@@ -145,8 +203,11 @@ impl Exchange {
     #[must_use]
     pub fn refused(mechanism: Mechanism, hints: &Hints) -> Option<(Self, Vec<u8>)> {
         match mechanism {
-            Mechanism::Bearer(scheme) => Some((Exchange(State::Refused), bearer::refusal(scheme, hints))),
-            Mechanism::Plain | Mechanism::Login | Mechanism::Cram(_) => None,
+            Mechanism::Bearer(scheme) => {
+                let exchange = Exchange { state: State::Refused, channel: Channel::default() };
+                Some((exchange, bearer::refusal(scheme, hints)))
+            }
+            _ => None,
         }
     }
 
@@ -154,22 +215,29 @@ impl Exchange {
     /// good.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self.0, State::Refused)
+        matches!(self.state, State::Refused)
     }
 
     /// Begins, with the initial response if the client sent one. An empty one
     /// (`=` in RFC 5034) is one; CRAM, in which the server speaks first, takes
     /// it for none (ledger 162).
     pub fn start(&mut self, initial: Option<&[u8]>) -> Step {
-        match (initial, &self.0) {
+        match (initial, &self.state) {
             (None | Some([]), State::CramUnasked { hash, challenge }) => {
                 let challenge = challenge.clone();
-                self.0 = State::CramAsked { hash: *hash, challenge: challenge.clone() };
+                self.state = State::CramAsked { hash: *hash, challenge: challenge.clone() };
                 Step::Challenge(challenge)
+            }
+            // There is nothing to wait for.
+            (_, State::External) if self.channel.certificate_name.is_none() => {
+                self.state = State::Over;
+                Step::Failed
             }
             (Some(response), _) => self.respond(response),
             (None, State::LoginUser) => Step::Challenge(login::USER_PROMPT.to_vec()),
-            (None, State::Plain | State::Bearer(_)) => Step::Challenge(Vec::new()),
+            (None, State::Plain | State::Scram(_) | State::External | State::Bearer(_)) => {
+                Step::Challenge(Vec::new())
+            }
             (None, State::LoginPassword { .. } | State::CramAsked { .. } | State::Refused | State::Over) => {
                 Step::Failed
             }
@@ -180,25 +248,55 @@ impl Exchange {
     /// any step but a challenge the exchange is over, and every further
     /// response fails.
     pub fn respond(&mut self, response: &[u8]) -> Step {
-        match std::mem::replace(&mut self.0, State::Over) {
+        match std::mem::replace(&mut self.state, State::Over) {
             State::Plain => plain::message(response),
             State::LoginUser => {
-                self.0 = State::LoginPassword { user: response.to_vec() };
+                self.state = State::LoginPassword { user: response.to_vec() };
                 Step::Challenge(login::PASSWORD_PROMPT.to_vec())
             }
             State::LoginPassword { user } => credentials(&user, response),
             State::CramAsked { hash, challenge } => cram::response(hash, &challenge, response),
             State::Bearer(scheme) => bearer::message(scheme, response),
             State::Refused => Step::Refused,
+            State::Scram(mut run) => {
+                let step = run.respond(response, &self.channel);
+                self.state = State::Scram(run);
+                step
+            }
+            State::External => {
+                external::message(self.channel.certificate_name.as_deref().unwrap_or_default(), response)
+            }
             State::CramUnasked { .. } | State::Over => Step::Failed,
+        }
+    }
+
+    /// Goes on with the user's salt, which [`Step::Salt`] has asked for.
+    pub fn salt(&mut self, salt: &scram_questions::Salt) -> Step {
+        match &mut self.state {
+            State::Scram(run) => run.salt(salt),
+            _ => Step::Failed,
+        }
+    }
+
+    /// Goes on with the server's signature, for a [`Step::Scram`] that was
+    /// right.
+    pub fn signed(&mut self, signature: &[u8]) -> Step {
+        match &mut self.state {
+            State::Scram(run) => run.signed(signature),
+            _ => Step::Failed,
         }
     }
 
     /// Ends, because the client's message could not be decoded. Whether that
     /// is a failed login depends on the mechanism (ledger 161).
     pub fn undecodable(&mut self) -> Step {
-        match std::mem::replace(&mut self.0, State::Over) {
-            State::Plain | State::LoginUser | State::LoginPassword { .. } | State::Bearer(_) => Step::Aborted,
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Plain
+            | State::LoginUser
+            | State::LoginPassword { .. }
+            | State::Scram(_)
+            | State::External
+            | State::Bearer(_) => Step::Aborted,
             State::Refused => Step::Refused,
             State::CramUnasked { .. } | State::CramAsked { .. } | State::Over => Step::Failed,
         }
@@ -245,7 +343,8 @@ mod tests {
             let mut exchange = Exchange::new(mechanism, b"host").unwrap();
             let _ = exchange.start(None);
             let is_cram = matches!(mechanism, Mechanism::Cram(_));
-            assert_eq!(matches!(exchange.undecodable(), Step::Failed), is_cram);
+            let is_external = mechanism == Mechanism::External;
+            assert_eq!(matches!(exchange.undecodable(), Step::Failed), is_cram || is_external);
             assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Failed));
         }
     }
@@ -272,6 +371,12 @@ mod tests {
                         prop_assert!(!bearer.user().iter().any(u8::is_ascii_control));
                         prop_assert!(bearer.token().expose().iter().all(u8::is_ascii_graphic));
                     }
+                    Step::Salt(wanted) => {
+                        prop_assert!(!wanted.user.is_empty());
+                        prop_assert!(!wanted.user.iter().any(u8::is_ascii_control));
+                    }
+                    // Without a salt nobody can have proved anything.
+                    Step::Vouched { .. } | Step::Scram(_) | Step::Accepted => prop_assert!(false),
                     Step::Challenge(_) | Step::Aborted | Step::Failed | Step::Refused => {}
                 }
             }

@@ -28,6 +28,7 @@ use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
 use crate::record::{Claim, Record};
+use crate::scram::{Salt, Wanted};
 use crate::secret::Secret;
 use database::Lookup;
 
@@ -54,7 +55,7 @@ impl Userdb {
     }
 
     /// Whether the credentials of `record` belong to an account of this data
-    /// base. The authtypes `login` and `cram-…` are known; others are rejected,
+    /// base. The authtypes `login`, `cram-…`, `scram-…` and `apop` are known; others are rejected,
     /// so that another module is asked.
     ///
     /// Without the public file nobody is known here. Without the shadow file
@@ -102,6 +103,15 @@ impl Module for Userdb {
         self.check(record)
     }
 
+    /// Both files are read for everybody alike.
+    fn salt(&mut self, service: &[u8], wanted: &Wanted, _: &Client) -> Result<Option<Salt>, Unavailable> {
+        let Some((public, shadow)) = self.open()? else { return Ok(None) };
+        let record = public.fetch(&wanted.user).map_err(failed)?;
+        let secrets = shadow.fetch(&wanted.user).map_err(failed)?;
+        let salt = wanted.of(stored_password(secrets.as_ref(), service), None);
+        Ok(salt.filter(|_| record.is_some()))
+    }
+
     fn look_up(&mut self, service: &[u8], user: &[u8], _: &Client) -> Verdict {
         let found = self.open().and_then(|files| {
             let Some((public, shadow)) = files else { return Ok(None) };
@@ -143,9 +153,10 @@ fn check(
     let secrets = shadow.fetch(claim.user()).map_err(failed)?;
     let neighbour = shadow.fetch_neighbour(claim.user()).map_err(failed)?;
 
+    let own = stored_password(secrets.as_ref(), service);
+    let mut server_signature = None;
     let (is_right, stored) = match claim {
         Claim::Login(login) => {
-            let own = stored_password(secrets.as_ref(), service);
             let others = stored_password(neighbour.as_ref(), service);
             (is_password(own, others, login.password), own)
         }
@@ -153,11 +164,17 @@ fn check(
             (Ok(proof.is_of_stored(stored_states(secrets.as_ref(), service, proof.hash()))), None)
         }
         Claim::Token(_) => (Ok(false), None),
+        Claim::Scram(proof) => {
+            server_signature = proof.verify(own, None);
+            (Ok(server_signature.is_some()), None)
+        }
+        Claim::Apop(proof) => (Ok(proof.verify(own, None)), None),
     };
     match record {
         Some(record) if is_right? => {
             let account = account(claim.user(), record.expose(), stored)?;
-            Ok(Some(Account { clear_password: claim.password().map(Secret::copy_of), ..account }))
+            let clear_password = claim.password().map(Secret::copy_of);
+            Ok(Some(Account { clear_password, server_signature, ..account }))
         }
         _ => Ok(None),
     }
@@ -211,6 +228,7 @@ fn account(user: &[u8], record: &[u8], stored: Option<&[u8]>) -> Result<Account,
         stored_password: stored.map(Secret::copy_of),
         clear_password: None,
         options: Options::parse(field("options").unwrap_or_default()),
+        server_signature: None,
     })
 }
 

@@ -26,7 +26,7 @@ const SHA512_ROUNDS: u32 = 100_000;
 const ARGON2_COSTS: (u32, u32) = (19 * 1024, 2);
 /// Iterations of new keys for SCRAM. A client does them at each login, on
 /// whatever it runs on: a few milliseconds, or some tens.
-const SCRAM_ITERATIONS: u32 = 20_000;
+pub(crate) const SCRAM_ITERATIONS: u32 = 20_000;
 
 /// How a new password is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

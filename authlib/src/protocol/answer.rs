@@ -4,11 +4,14 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text};
 use crate::module::{Changed, Entry};
 use crate::options::Options;
+use crate::scram::Salt;
 use crate::secret::Secret;
 
 /// No module accepts.
@@ -28,6 +31,13 @@ pub const PIPE: &str = "POSTRIDER_PIPE";
 
 /// Most octets of an answer that is no list.
 pub const LIMIT: usize = 8191;
+
+/// The attribute that answers the first question of SCRAM, `iterations:salt`
+/// (ledger 426).
+const SALT: &str = "SALT";
+/// The attribute that holds the ServerSignature of SCRAM, in base64; Courier's
+/// clients pass over it (ledger 427).
+const SIGNATURE: &str = "SERVERSIGNATURE";
 
 /// Whether nothing more is to be expected behind `octets`, an answer to
 /// anything but ENUMERATE.
@@ -53,6 +63,29 @@ pub fn verdict(octets: &[u8]) -> Verdict {
             Err(reason) => reason.into(),
         },
     }
+}
+
+/// What the answer to a question for a salt says: `None` if SCRAM cannot be
+/// had for anybody there, which is what FAIL means (ledger 426).
+///
+/// # Errors
+/// If it is anything but exactly one whole answer.
+pub fn salt(octets: &[u8]) -> Result<Option<Salt>, Unavailable> {
+    match octets {
+        b"" => Err(Unavailable::new("closed the connection without an answer")),
+        FAIL => Ok(None),
+        UNAVAILABLE => Err(Unavailable::new("cannot tell")),
+        _ => match Attributes::parse(octets)?.required(SALT).map(Salt::decode)? {
+            Some(salt) => Ok(Some(salt)),
+            None => Err(garbage()),
+        },
+    }
+}
+
+/// The answer that names `salt`.
+#[must_use]
+pub fn with_salt(salt: &Salt) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("{SALT}={}\n.\n", salt.encode()).into_bytes())
 }
 
 /// What the answer to PASSWD says.
@@ -116,6 +149,7 @@ pub fn account(account: &Account, defaults: &Options) -> Result<Zeroizing<Vec<u8
     let secret = |secret: &'_ Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_vec());
     let (stored, clear) =
         (Zeroizing::new(secret(&account.stored_password)), Zeroizing::new(secret(&account.clear_password)));
+    let signature = account.server_signature.as_ref().map(|octets| STANDARD.encode(octets));
     let user = match account.ids.user() {
         Some(name) => ("USERNAME", Some(name.as_bytes())),
         None => ("UID", Some(uid.as_bytes())),
@@ -131,6 +165,7 @@ pub fn account(account: &Account, defaults: &Options) -> Result<Zeroizing<Vec<u8
         ("PASSWD", stored.as_deref()),
         ("PASSWD2", clear.as_deref()),
         ("OPTIONS", Some(options.as_bytes()).filter(|options| !options.is_empty())),
+        (SIGNATURE, signature.as_deref().map(str::as_bytes)),
     ];
     let octets = attributes.iter().map(|(name, value)| name.len() + 2 + value.map_or(0, <[u8]>::len));
     // Reserved at once: a vector that grows would leave passwords behind.
@@ -185,6 +220,10 @@ fn before_comma(name: &[u8]) -> &[u8] {
     name.split(|&octet| octet == b',').next().unwrap_or(name)
 }
 
+fn signature(base64: &[u8]) -> Result<Vec<u8>, Unavailable> {
+    STANDARD.decode(base64).map_err(|_| garbage())
+}
+
 fn garbage() -> Unavailable {
     Unavailable::new("the answer is incomplete or garbage")
 }
@@ -219,6 +258,7 @@ impl<'a> Attributes<'a> {
             stored_password: self.optional("PASSWD")?.map(Secret::copy_of),
             clear_password: self.optional("PASSWD2")?.map(Secret::copy_of),
             options: Options::parse(self.optional("OPTIONS")?.unwrap_or_default()),
+            server_signature: self.optional(SIGNATURE)?.map(signature).transpose()?,
         })
     }
 

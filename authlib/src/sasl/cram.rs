@@ -16,7 +16,7 @@ const HOST_LIMIT: usize = 253;
 
 /// `<32 upper-case hexadecimal digits@host>`, never the same twice
 /// (reference: wire 6). Of `host` only what belongs into a host name is taken.
-pub(super) fn challenge(host: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn challenge(host: &[u8]) -> io::Result<Vec<u8>> {
     let number = u128::from_be_bytes(random::octets::<RANDOM>()?);
     let host: String = host
         .iter()

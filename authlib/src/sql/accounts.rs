@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::printable::has_control;
 use crate::rcfile::Settings;
 use crate::record::Claim;
+use crate::scram::{Salt, Wanted};
 use crate::secret::Secret;
 
 /// The service whose Maildir column is the one for deliveries.
@@ -55,15 +56,28 @@ impl<D: Database> Accounts<D> {
     ) -> Result<Option<Account>, Unavailable> {
         let row = self.find(service, claim.user())?;
         let stored = row.as_ref().map(|row| Stored::of(row, 1)).unwrap_or_default();
+        let mut server_signature = None;
         let is_right = match claim {
             Claim::Login(login) => self.typical.verify(stored, login.password)?,
             Claim::Proof(proof) => stored.verify_proof(proof),
+            Claim::Scram(proof) => {
+                server_signature = proof.verify(stored.crypt, stored.clear);
+                server_signature.is_some()
+            }
+            Claim::Apop(proof) => proof.verify(stored.crypt, stored.clear),
             Claim::Token(_) => false,
         };
         let Some(row) = row.filter(|_| is_right) else { return Ok(None) };
         let account = account(&row)?;
         let clear_password = claim.password().map(Secret::copy_of).or(account.clear_password);
-        Ok(Some(Account { clear_password, ..account }))
+        Ok(Some(Account { clear_password, server_signature, ..account }))
+    }
+
+    /// With which salt somebody may show to know a password (SCRAM).
+    pub(super) fn salt(&mut self, service: &[u8], wanted: &Wanted) -> Result<Option<Salt>, Unavailable> {
+        let row = self.find(service, &wanted.user)?;
+        let stored = row.as_ref().map(|row| Stored::of(row, 1)).unwrap_or_default();
+        Ok(wanted.of(stored.crypt, stored.clear))
     }
 
     /// Whose account `user` is.

@@ -9,6 +9,7 @@ use crate::account::{Account, Unavailable, Verdict};
 use crate::module::{Changed, Client, Entry, Module, PasswordChange};
 use crate::rcfile::Rcfile;
 use crate::record::{Claim, Record};
+use crate::scram::{Salt, Wanted};
 
 /// Accounts in a data base of kind `D`.
 pub struct Sql<D> {
@@ -42,6 +43,10 @@ impl<D: Database> Module for Sql<D> {
             Some(claim) => claim,
         };
         verdict(self.accounts.current().and_then(|accounts| accounts.authenticate(record.service(), &claim)))
+    }
+
+    fn salt(&mut self, service: &[u8], wanted: &Wanted, _: &Client) -> Result<Option<Salt>, Unavailable> {
+        self.accounts.current()?.salt(service, wanted)
     }
 
     fn look_up(&mut self, service: &[u8], user: &[u8], _: &Client) -> Verdict {
