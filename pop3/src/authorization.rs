@@ -3,6 +3,7 @@
 //! ```text
 //!   greeting ──> Ready ──USER, CAPA, …──> Ready
 //!                  ├──PASS──> Action::Login            driver: accepted (this value ends), or rejected()
+//!                  ├──APOP──> Action::Apop             the same; known only where it is offered
 //!                  ├──AUTH──> Action::Authenticate     driver: challenge(), or as above
 //!                  │             Exchange ──line──> Action::Respond, and so on
 //!                  ├──STLS──> Action::StartTls         driver: tls_started()
@@ -37,6 +38,9 @@ pub struct Offer {
     pub tls: bool,
     /// Whether nobody may log in without TLS.
     pub tls_required: bool,
+    /// The timestamp of the greeting, where APOP is offered (RFC 1939
+    /// section 7).
+    pub timestamp: Option<Vec<u8>>,
 }
 
 impl Offer {
@@ -68,6 +72,14 @@ pub enum Action {
         user: Vec<u8>,
         /// The argument of PASS, blanks and all.
         password: Credential,
+    },
+    /// Ask whether `digest` is that of the greeting's timestamp and the
+    /// password of `user` (APOP).
+    Apop {
+        /// What stands before the last blank of the line.
+        user: Vec<u8>,
+        /// What stands behind it, hexadecimal digits or not.
+        digest: Credential,
     },
     /// Begin a SASL exchange (AUTH).
     Authenticate {
@@ -146,6 +158,16 @@ impl Authorization {
         self.state == State::Exchange
     }
 
+    /// Greets the client, with the timestamp for APOP if that is offered.
+    pub fn greet(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(reply::GREETING.as_bytes());
+        if let Some(timestamp) = &self.offer.timestamp {
+            out.push(b' ');
+            out.extend_from_slice(timestamp);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// Takes one line from the client.
     pub fn line(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> Action {
         let text = match line {
@@ -168,6 +190,7 @@ impl Authorization {
         match keyword.as_slice() {
             b"USER" => return self.user(&words, out),
             b"PASS" => return self.pass(&words, out),
+            b"APOP" if self.offer.timestamp.is_some() => return self.apop(&words, out),
             b"AUTH" => return self.auth(words, out),
             _ if text.len() + b"\r\n".len() > COMMAND_LIMIT => {
                 return self.nonsense(reply::LINE_TOO_LONG, out);
@@ -217,6 +240,21 @@ impl Authorization {
                 reply::put(reply::USER_PASS_REQUIRED, out);
                 Action::Continue
             }
+        }
+    }
+
+    fn apop(&mut self, words: &Words<'_>, out: &mut Vec<u8>) -> Action {
+        if !self.offer.login_allowed() {
+            reply::put(reply::TLS_REQUIRED, out);
+            return Action::Continue;
+        }
+        let line = words.argument().unwrap_or_default().trim_ascii_end();
+        match line.iter().rposition(|&octet| octet == b' ') {
+            Some(blank) if blank > 0 => Action::Apop {
+                user: line[..blank].to_vec(),
+                digest: Credential::new(line[blank + 1..].to_vec()),
+            },
+            _ => self.nonsense(reply::INVALID_COMMAND, out),
         }
     }
 
@@ -299,6 +337,23 @@ impl Authorization {
     /// The mechanism found the exchange malformed; says so to the client.
     pub fn abort_exchange(&mut self, out: &mut Vec<u8>) -> Action {
         self.abort(out)
+    }
+
+    /// The mechanism cannot be had here; says so, and not that the credentials
+    /// are at fault, so that the client tries another one.
+    pub fn cannot_serve(&mut self, out: &mut Vec<u8>) -> Action {
+        self.nonsense(reply::MECHANISM_NOT_AVAILABLE, out)
+    }
+
+    /// From here on `mechanism` is announced too, under TLS.
+    pub fn announce(&mut self, mechanism: &str) {
+        self.offer.mechanisms_under_tls.push(mechanism.into());
+    }
+
+    /// The timestamp of the greeting, where APOP is offered.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<&[u8]> {
+        self.offer.timestamp.as_deref()
     }
 
     /// TLS is on now. The client starts anew: what it said in clear, a USER
@@ -391,6 +446,37 @@ mod tests {
             assert_eq!(say(&mut state, "GET / HTTP/1.1").0, Action::Continue);
         }
         assert_eq!(say(&mut state, "Host: x"), (Action::Drop, "-ERR Too many errors.\r\n".into()));
+    }
+
+    #[test]
+    fn apop_is_a_command_where_the_greeting_has_a_timestamp() {
+        let timestamp = Some(b"<1896.697170952@dbc.mtview.ca.us>".to_vec());
+        let mut state = Authorization::new(Offer { timestamp, ..offer() });
+        let mut out = vec![];
+        state.greet(&mut out);
+        assert_eq!(out, b"+OK Hello there. <1896.697170952@dbc.mtview.ca.us>\r\n");
+        let apop = |user: &str, digest: &str| Action::Apop {
+            user: user.into(),
+            digest: Credential::new(digest.into()),
+        };
+        assert_eq!(say(&mut state, "apop mrose c4c9334b").0, apop("mrose", "c4c9334b"));
+        assert_eq!(say(&mut state, "APOP m rose  c4c9334b ").0, apop("m rose ", "c4c9334b"));
+        for line in ["APOP", "APOP ", "APOP mrose", "APOP mrose "] {
+            assert_eq!(say(&mut state, line), (Action::Continue, "-ERR Invalid command.\r\n".into()));
+        }
+        let timestamp = Some(b"<1@host>".to_vec());
+        let mut state = Authorization::new(Offer { timestamp, tls_required: true, ..offer() });
+        assert_eq!(say(&mut state, "APOP mrose c4").1, "-ERR TLS required to log in.\r\n");
+    }
+
+    #[test]
+    fn a_mechanism_that_cannot_be_had_is_no_failed_login() {
+        let mut state = Authorization::new(offer());
+        say(&mut state, "AUTH SCRAM-SHA-1");
+        let mut out = vec![];
+        assert_eq!(state.cannot_serve(&mut out), Action::Continue);
+        assert_eq!(out, b"-ERR Mechanism not available.\r\n");
+        assert!(!state.in_exchange());
     }
 
     #[test]

@@ -84,6 +84,9 @@ pub const AUTHENTICATION_FAILED: Reply = "-ERR [AUTH] Authentication failed.";
 pub const TOO_MANY_FAILURES: Reply = "-ERR [AUTH] Too many failed logins.";
 /// The client cancelled AUTH, or sent what cannot be decoded.
 pub const AUTHENTICATION_ABORTED: Reply = "-ERR Authentication aborted.";
+/// To AUTH with a mechanism that we know and that cannot be had here: no fault
+/// of the credentials, so without a response code.
+pub const MECHANISM_NOT_AVAILABLE: Reply = "-ERR Mechanism not available.";
 /// To QUIT before login.
 pub const BETTER_LUCK: Reply = "+OK Better luck next time.";
 /// Nobody can tell now whether the credentials are good.

@@ -80,9 +80,10 @@ fn say(question: &Question, answer: &Answer, knows_unavailable: bool) -> bool {
 fn log_with_user(trouble: &Unavailable, request: &Request) {
     let of = |user| log::error(&format_args!("{trouble}, user={}", Harmless(user)));
     match request {
-        Request::Auth(record) => match record.claim() {
-            Some(claim) => of(claim.user()),
-            None => log::error(trouble),
+        Request::Auth(record) => match (record.claim(), record.wanted_salt()) {
+            (Some(claim), _) => of(claim.user()),
+            (None, Some(wanted)) => of(&wanted.user),
+            (None, None) => log::error(trouble),
         },
         Request::Pre { user, .. } => of(user),
         Request::Passwd(change) => of(change.user()),

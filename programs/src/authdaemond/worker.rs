@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use authlib::protocol::request::{ENUMERATE, Reader};
+use authlib::scram::decoys::Decoys;
 use authlib::{Modules, Options};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
@@ -13,6 +14,7 @@ use crate::environment;
 use crate::log;
 use crate::modules;
 use crate::pipe_face;
+use crate::places;
 
 /// The word that makes authdaemond a worker; the modules' names follow.
 pub(super) const WORD: &str = "-worker";
@@ -49,6 +51,16 @@ fn make(names: &[&str]) -> Option<Modules> {
     let list = names.iter().map(|name| modules::called(name)).collect::<Result<_, _>>();
     let list = list.inspect_err(|missing| log::error(missing)).ok()?;
     let modules = Modules::new(list, Options::parse(&environment::octets("DEFAULTOPTIONS")));
+    let modules = modules.with_decoys(decoys());
     let is_traced = environment::number("DEBUG_LOGIN") > 0;
     Some(if is_traced { modules.traced(|line| log::line(format_args!("{line}"))) } else { modules })
+}
+
+/// Salts for users who have none. Their key is made at the first question for
+/// one, beside the settings; where that is not allowed, beside the socket,
+/// which on most machines lasts until it is started anew (ledger 428).
+fn decoys() -> Decoys {
+    let places = [places::configuration(), places::authdaemon_socket().with_file_name("")];
+    let iterations = u32::try_from(environment::number("SCRAM_ITERATIONS")).ok().filter(|&number| number > 0);
+    Decoys::new(places.map(|place| place.join("scramkey")).into(), iterations)
 }

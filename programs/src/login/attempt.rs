@@ -18,11 +18,16 @@ use crate::log::{self, Peer};
 const USER: &str = "POSTRIDER_ATTEMPT_USER";
 const MECHANISM: &str = "POSTRIDER_ATTEMPT_MECHANISM";
 
+/// Stands where a mechanism would, if the command was APOP.
+const APOP: &str = "APOP";
+
 /// By what command somebody tried to log in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// USER and PASS, with this name.
     Pass(Vec<u8>),
+    /// APOP, with this name.
+    Apop(Vec<u8>),
     /// AUTH, with this mechanism.
     Auth(String),
 }
@@ -35,6 +40,10 @@ impl Attempt {
                 handover.set(USER, OsStr::from_bytes(user));
                 handover.remove(MECHANISM);
             }
+            Attempt::Apop(user) => {
+                handover.set(USER, OsStr::from_bytes(user));
+                handover.set(MECHANISM, APOP);
+            }
             Attempt::Auth(mechanism) => {
                 handover.set(MECHANISM, mechanism);
                 handover.remove(USER);
@@ -46,13 +55,17 @@ impl Attempt {
     pub(super) fn noted() -> Option<Attempt> {
         let mechanism = || environment::non_empty(MECHANISM).map(|name| name.to_string_lossy().into_owned());
         let user = environment::non_empty(USER).map(OsString::into_vec);
-        user.map(Attempt::Pass).or_else(|| mechanism().map(Attempt::Auth))
+        match (user, mechanism()) {
+            (Some(user), None) => Some(Attempt::Pass(user)),
+            (Some(user), Some(_)) => Some(Attempt::Apop(user)),
+            (None, mechanism) => mechanism.map(Attempt::Auth),
+        }
     }
 
     /// The mechanism, if it is one that we know.
     pub(super) fn mechanism(&self) -> Option<Mechanism> {
         match self {
-            Attempt::Pass(_) => None,
+            Attempt::Pass(_) | Attempt::Apop(_) => None,
             Attempt::Auth(name) => Mechanism::from_name(name.as_bytes()),
         }
     }
@@ -60,7 +73,7 @@ impl Attempt {
     /// Logs that it was rejected, and gives what its client hears.
     pub(super) fn rejected(&self, peer: &Peer) -> Reply {
         match self {
-            Attempt::Pass(user) => {
+            Attempt::Pass(user) | Attempt::Apop(user) => {
                 log::user_failed(user, peer);
                 reply::LOGIN_FAILED
             }

@@ -4,8 +4,9 @@ use authlib::printable::reason;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-use authlib::daemon;
-use authlib::{Account, Record, Verdict};
+use authlib::daemon::Daemon;
+use authlib::scram::{Salt, Wanted};
+use authlib::{Account, Client, Module, Record, Unavailable, Verdict};
 
 use super::settings::Form;
 use crate::chain::{self, Handover};
@@ -28,12 +29,8 @@ pub(super) fn try_to(form: &Form, handover: &mut Handover, record: &Record, peer
     match form {
         Form::Chain(words) => begin_chain(words, handover, record),
         Form::Daemon { program, maildir } => match ask(record, peer) {
-            Verdict::Accept(account) => enter(&account, program, maildir, handover),
-            Verdict::Reject => Answer::No,
-            Verdict::Unavailable(reason) => {
-                log::authentication_error(&reason);
-                Answer::CannotTell
-            }
+            Ok(account) => enter(&account, program, maildir, handover),
+            Err(answer) => answer,
         },
     }
 }
@@ -47,14 +44,39 @@ fn begin_chain(words: &[OsString], handover: &Handover, record: &Record) -> Answ
     cannot_run(words.first().map(OsString::as_os_str), &error)
 }
 
-fn ask(record: &Record, peer: &Peer) -> Verdict {
-    let timeouts = environment::daemon_timeouts();
-    daemon::ask(&places::authdaemon_socket(), record, Some(peer.ip()), timeouts)
+/// Asks authdaemond about these credentials.
+pub(super) fn ask(record: &Record, peer: &Peer) -> Result<Account, Answer> {
+    let verdict = authdaemond(peer).map(|(mut daemon, client)| match record.vouched() {
+        Some(user) => daemon.look_up(record.service(), user, &client),
+        None => daemon.authenticate(record, &client),
+    });
+    match verdict {
+        Ok(Verdict::Accept(account)) => Ok(account),
+        Ok(Verdict::Reject) => Err(Answer::No),
+        Ok(Verdict::Unavailable(reason)) | Err(reason) => {
+            log::authentication_error(&reason);
+            Err(Answer::CannotTell)
+        }
+    }
+}
+
+/// Asks authdaemond for a salt; `None` if it knows nothing of such things.
+pub(super) fn ask_for_salt(service: &[u8], wanted: &Wanted, peer: &Peer) -> Result<Option<Salt>, Answer> {
+    let salt = authdaemond(peer).and_then(|(mut daemon, client)| daemon.salt(service, wanted, &client));
+    salt.map_err(|reason| {
+        log::authentication_error(&reason);
+        Answer::CannotTell
+    })
+}
+
+fn authdaemond(peer: &Peer) -> Result<(Daemon, Client), Unavailable> {
+    let daemon = Daemon::on(places::authdaemon_socket(), environment::daemon_timeouts());
+    Ok((daemon, Client::at(peer.ip().as_bytes())?))
 }
 
 /// Becomes the account's user, in its home directory, and then the mail program
 /// (reference wire.md 8).
-fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Handover) -> Answer {
+pub(super) fn enter(account: &Account, program: &OsStr, maildir: &OsStr, handover: &mut Handover) -> Answer {
     chain::reap_children();
     let address = Harmless(&account.address);
     let groups = match account.ids.groups() {

@@ -14,15 +14,18 @@
 //! (ledger 114).
 
 mod attempt;
+mod certificate;
 mod clock;
 mod enter;
+mod scram;
 mod session;
 mod settings;
 mod stls;
 mod trace;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -99,14 +102,14 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     let peer = Peer::from_environment("N/A");
     let attempt = Attempt::noted().filter(|_| again);
     let greeting = match &attempt {
-        Some(attempt) => attempt.rejected(&peer),
+        Some(attempt) => Some(attempt.rejected(&peer)),
         None if again => {
             log::chain_failed(&peer);
-            reply::LOGIN_FAILED
+            Some(reply::LOGIN_FAILED)
         }
         None => {
             log::connection(&peer);
-            reply::GREETING
+            None
         }
     };
     let mut clock = if again { Clock::noted() } else { Clock::start() };
@@ -122,13 +125,30 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     clock.note(&mut handover);
     let couriertls = settings::couriertls();
     let utf8 = again && environment::number("UTF8") != 0;
-    let mut authorization = Authorization::new(settings::offer(couriertls.is_some())).with_utf8(utf8);
+    let certificate_name = certificate::inherited();
+    let timestamp = settings::timestamp(again);
+    if let Some(timestamp) = &timestamp {
+        handover.set(settings::TIMESTAMP, OsStr::from_bytes(timestamp));
+    }
+    let offer = settings::offer(&form, couriertls.is_some(), certificate_name.is_some(), timestamp);
+    let mut authorization = Authorization::new(offer).with_utf8(utf8);
     if let Some(Attempt::Pass(user)) = &attempt {
         authorization = authorization.with_user(user.clone());
     }
-    let (trace, exchange, out) = (Trace::from_environment(), None, Vec::new());
-    let session =
-        Session { connection, authorization, clock, trace, peer, form, handover, couriertls, exchange, out };
+    let session = Session {
+        connection,
+        authorization,
+        clock,
+        trace: Trace::from_environment(),
+        peer,
+        form,
+        handover,
+        couriertls,
+        certificate_name,
+        exchange: None,
+        accepted: None,
+        out: Vec::new(),
+    };
     session.run(greeting, attempt.as_ref())
 }
 

@@ -1,11 +1,13 @@
 //! The conversation before login.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use authlib::Record;
 use authlib::record::Refused;
-use authlib::sasl::{Exchange, Mechanism, Step};
+use authlib::sasl::{Channel, Exchange, Mechanism, Step};
+use authlib::{Account, Record};
 use pop3::reply::{self, Reply};
 use pop3::{
     Authorization, AuthorizationAction as Action, CREDENTIAL_LIMIT, Credential, LineReader, Response,
@@ -14,6 +16,7 @@ use pop3::{
 
 use super::PATIENCE;
 use super::attempt::Attempt;
+use super::certificate;
 use super::clock::{AfterFailure, Clock};
 use super::enter::{self, Answer};
 use super::settings::{self, Form};
@@ -36,18 +39,25 @@ pub(super) struct Session<'c> {
     pub couriertls: Option<PathBuf>,
     /// A SASL exchange that the client's next line goes on with.
     pub exchange: Option<(Mechanism, Exchange)>,
+    /// Whom that exchange has accepted already.
+    pub accepted: Option<Account>,
+    /// The name in the client's certificate, once TLS is on.
+    pub certificate_name: Option<Vec<u8>>,
     /// Replies that have not been sent.
     pub out: Vec<u8>,
 }
 
 /// Whether the conversation goes on, or the process ends with this status.
-type Next = Result<(), ExitCode>;
+pub(super) type Next = Result<(), ExitCode>;
 
 impl Session<'_> {
-    /// Says `greeting`, which may be that `attempt` has failed, and goes on until
-    /// this process ends, or becomes another program.
-    pub(super) fn run(mut self, greeting: Reply, attempt: Option<&Attempt>) -> ExitCode {
-        self.say_to(attempt, greeting);
+    /// Greets the client, or says `greeting`, which may be that `attempt` has
+    /// failed, and goes on until this process ends, or becomes another program.
+    pub(super) fn run(mut self, greeting: Option<Reply>, attempt: Option<&Attempt>) -> ExitCode {
+        match greeting {
+            Some(sentence) => self.say_to(attempt, sentence),
+            None => self.authorization.greet(&mut self.out),
+        }
         let mut reader = LineReader::new(CREDENTIAL_LIMIT);
         loop {
             if let Err(status) = self.step(&mut reader) {
@@ -85,6 +95,7 @@ impl Session<'_> {
         match (action, exchange) {
             (Action::Continue, None) => Ok(()),
             (Action::Login { user, password }, _) => self.log_in(&user, &password),
+            (Action::Apop { user, digest }, _) => self.log_in_by_digest(&user, &digest),
             (Action::Authenticate { mechanism, initial }, _) => self.authenticate(&mechanism, initial),
             (Action::Respond(response), Some((mechanism, mut exchange))) => {
                 let step = match response {
@@ -115,6 +126,15 @@ impl Session<'_> {
         self.enter(record, &Attempt::Pass(user.to_vec()))
     }
 
+    fn log_in_by_digest(&mut self, user: &[u8], digest: &Credential) -> Next {
+        self.trace.user(user);
+        let attempt = Attempt::Apop(user.to_vec());
+        match settings::apop_record(self.authorization.timestamp(), user, digest.expose()) {
+            Some(record) => self.enter(record, &attempt),
+            None => self.refuse(&attempt),
+        }
+    }
+
     fn authenticate(&mut self, name: &str, initial: Option<Response>) -> Next {
         let Some(mechanism) = Mechanism::from_name(name.as_bytes()) else {
             return self.refuse(&Attempt::Auth(name.to_owned()));
@@ -123,8 +143,11 @@ impl Session<'_> {
             reply::put(reply::TLS_REQUIRED, &mut self.out);
             return Ok(());
         }
+        if !self.form.can_serve(mechanism) {
+            return self.cannot_serve(mechanism);
+        }
         let mut exchange = match Exchange::new(mechanism, &settings::host_name()) {
-            Ok(exchange) => exchange,
+            Ok(exchange) => exchange.over(self.channel()),
             Err(error) => {
                 log::error(&format_args!("random octets: {error}"));
                 return self.cannot_tell();
@@ -138,8 +161,18 @@ impl Session<'_> {
         self.exchange_goes_on(mechanism, exchange, step)
     }
 
-    fn exchange_goes_on(&mut self, mechanism: Mechanism, exchange: Exchange, step: Step) -> Next {
-        let attempt = Attempt::Auth(mechanism.name().to_owned());
+    /// couriertls does not tell what binds an exchange to the channel, so there
+    /// is nothing of that here (ledger 164).
+    fn channel(&self) -> Channel {
+        Channel { certificate_name: self.certificate_name.clone(), ..Channel::default() }
+    }
+
+    pub(super) fn attempt(mechanism: Mechanism) -> Attempt {
+        Attempt::Auth(mechanism.name().to_owned())
+    }
+
+    pub(super) fn exchange_goes_on(&mut self, mechanism: Mechanism, exchange: Exchange, step: Step) -> Next {
+        let attempt = Session::attempt(mechanism);
         match step {
             Step::Challenge(challenge) => {
                 self.authorization.challenge(&challenge, &mut self.out);
@@ -151,6 +184,10 @@ impl Session<'_> {
             }
             Step::Proof(proof) => self.enter(settings::proof_record(proof), &attempt),
             Step::Token(bearer) => self.enter(settings::token_record(bearer), &attempt),
+            Step::Vouched { user } => self.enter(settings::external_record(&user), &attempt),
+            Step::Salt(wanted) => self.name_salt(mechanism, exchange, wanted),
+            Step::Scram(proof) => self.verify(mechanism, exchange, proof),
+            Step::Accepted => self.enter_accepted(mechanism),
             Step::Failed => self.refuse(&attempt),
             Step::Refused => {
                 reply::put(reply::AUTHENTICATION_FAILED, &mut self.out);
@@ -172,8 +209,7 @@ impl Session<'_> {
         let Ok(record) = record else {
             return self.refuse(attempt);
         };
-        self.flush()?;
-        self.handover.set("UTF8", if self.authorization.utf8() { "1" } else { "0" });
+        self.hand_over()?;
         attempt.note(&mut self.handover);
         match enter::try_to(&self.form, &mut self.handover, &record, &self.peer) {
             Answer::No => self.refuse(attempt),
@@ -181,7 +217,22 @@ impl Session<'_> {
         }
     }
 
-    fn cannot_tell(&mut self) -> Next {
+    /// Before another program goes on: nothing may be left unsaid, on this
+    /// side.
+    pub(super) fn hand_over(&mut self) -> Next {
+        self.flush()?;
+        self.handover.set("UTF8", if self.authorization.utf8() { "1" } else { "0" });
+        Ok(())
+    }
+
+    /// The mechanism cannot be had here, whoever asks: no failed login.
+    pub(super) fn cannot_serve(&mut self, mechanism: Mechanism) -> Next {
+        let action = self.authorization.cannot_serve(&mut self.out);
+        log::method_failed(mechanism.name(), &self.peer);
+        if action == Action::Drop { Err(ExitCode::SUCCESS) } else { Ok(()) }
+    }
+
+    pub(super) fn cannot_tell(&mut self) -> Next {
         self.end_with(reply::TEMPORARY_PROBLEM)
     }
 
@@ -191,7 +242,7 @@ impl Session<'_> {
     }
 
     /// Logs the failure at once, and answers it later.
-    fn refuse(&mut self, attempt: &Attempt) -> Next {
+    pub(super) fn refuse(&mut self, attempt: &Attempt) -> Next {
         self.flush()?;
         let sentence = attempt.rejected(&self.peer);
         match self.clock.penalty() {
@@ -228,18 +279,37 @@ impl Session<'_> {
         };
         let thrown_away = self.connection.throw_away_arrived();
         self.flush()?;
-        if let Err(error) = thrown_away.and_then(|()| stls::start(&program, self.clock.deadline())) {
-            log::line(format_args!("DEBUG: {}, STARTTLS failed: {error}", self.peer));
-            return Err(ExitCode::FAILURE);
-        }
+        let printed = match thrown_away.and_then(|()| stls::start(&program, self.clock.deadline())) {
+            Ok(printed) => printed,
+            Err(error) => {
+                log::line(format_args!("DEBUG: {}, STARTTLS failed: {error}", self.peer));
+                return Err(ExitCode::FAILURE);
+            }
+        };
         for (name, value) in stls::ENVIRONMENT {
             self.handover.set(name, value);
         }
         self.authorization.tls_started();
+        self.note_certificate(&printed);
         Ok(())
     }
 
-    fn flush(&mut self) -> Next {
+    /// From here on the client may say EXTERNAL, if its certificate has a name.
+    fn note_certificate(&mut self, printed: &[u8]) {
+        let Some(field) = certificate::field() else { return };
+        self.certificate_name = certificate::name_in(printed, &field);
+        let variable = certificate::variable(&field);
+        match &self.certificate_name {
+            Some(name) => {
+                self.handover.set(&variable, OsStr::from_bytes(name));
+                self.authorization.announce(Mechanism::External.name());
+            }
+            // What was inherited is about another connection.
+            None => self.handover.remove(&variable),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> Next {
         self.connection.send(&mut self.out, PATIENCE).map_err(|_| ExitCode::SUCCESS)
     }
 }

@@ -5,15 +5,18 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use authlib::Record;
 use authlib::bearer::Bearer;
 use authlib::cram::Proof;
 use authlib::domain::DefaultDomain;
+use authlib::printable::reason;
 use authlib::record::Refused;
 use authlib::sasl::{Hints, Mechanism};
+use authlib::scram::{self, Wanted};
+use authlib::{Record, apop};
 use pop3::Offer;
 
 use crate::environment;
+use crate::log;
 
 /// Who is asked whether the credentials are good.
 pub(super) enum Form {
@@ -42,30 +45,65 @@ impl Form {
             _ => Some(Form::Chain(words)),
         }
     }
+
+    /// Whether `mechanism` can be had at all: a chain cannot be asked twice,
+    /// and couriertls does not tell what binds to a channel (ledger 164).
+    pub(super) fn can_serve(&self, mechanism: Mechanism) -> bool {
+        match self {
+            _ if matches!(mechanism, Mechanism::ScramPlus(_)) => false,
+            Form::Chain(_) => !mechanism.asks_twice(),
+            Form::Daemon { .. } => true,
+        }
+    }
+
+    /// The mechanisms of the list in variable `name` that we know and that can
+    /// be had (ledger 116). EXTERNAL is announced whenever a certificate has a
+    /// name, and never else, whatever the list says.
+    fn announced(&self, name: &str) -> Option<Vec<Mechanism>> {
+        std::env::var_os(name)?;
+        let list = environment::octets(name);
+        let known = list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name);
+        let usable = known.filter(|&mechanism| mechanism != Mechanism::External && self.can_serve(mechanism));
+        Some(usable.collect())
+    }
 }
 
 /// What is offered before login.
-pub(super) fn offer(stls: bool) -> Offer {
-    let mechanisms = announced("POP3AUTH").unwrap_or_else(for_every_account);
-    let mechanisms_under_tls = match announced("POP3AUTH_TLS") {
+pub(super) fn offer(form: &Form, stls: bool, certificate: bool, timestamp: Option<Vec<u8>>) -> Offer {
+    let mechanisms = form.announced("POP3AUTH").unwrap_or_else(for_every_account);
+    let mut mechanisms_under_tls = match form.announced("POP3AUTH_TLS") {
         Some(list) if !list.is_empty() => list,
         _ => mechanisms.clone(),
     };
     let in_clear = |mechanism: &Mechanism| !mechanism.needs_tls() || token_in_clear();
+    if certificate {
+        mechanisms_under_tls.push(Mechanism::External);
+    }
     Offer {
         mechanisms: names(mechanisms.into_iter().filter(in_clear)),
         mechanisms_under_tls: names(mechanisms_under_tls),
         stls,
         tls: environment::number("POP3_TLS") != 0,
         tls_required: environment::number("POP3_TLS_REQUIRED") != 0,
+        timestamp,
     }
 }
 
-/// The mechanisms of the list in variable `name` that we know (ledger 116).
-fn announced(name: &str) -> Option<Vec<Mechanism>> {
-    std::env::var_os(name)?;
-    let list = environment::octets(name);
-    Some(list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name).collect())
+/// The variable in which a chain that comes back finds the timestamp of its
+/// greeting.
+pub(super) const TIMESTAMP: &str = "POSTRIDER_APOP_TIMESTAMP";
+
+/// The timestamp for APOP, if POP3_APOP switches that on (ledger 170): a new
+/// one, or that of the greeting that this connection has heard.
+pub(super) fn timestamp(again: bool) -> Option<Vec<u8>> {
+    if !matches!(environment::octets("POP3_APOP").first(), Some(b'y' | b'Y')) {
+        return None;
+    }
+    if again {
+        return environment::non_empty(TIMESTAMP).map(OsStringExt::into_vec);
+    }
+    let timestamp = apop::timestamp(&host_name());
+    timestamp.inspect_err(|error| log::error(&format_args!("no APOP: {}", reason(error)))).ok()
 }
 
 /// What is announced where nobody says otherwise. A client may prefer CRAM to
@@ -140,10 +178,46 @@ pub(super) fn token_record(bearer: Bearer) -> Result<Record, Refused> {
     Record::token(&service(), &bearer)
 }
 
+/// The same about somebody who proves it by APOP; `None` if nobody can be
+/// meant, or nobody was greeted with a timestamp.
+pub(super) fn apop_record(
+    timestamp: Option<&[u8]>,
+    user: &[u8],
+    digest: &[u8],
+) -> Option<Result<Record, Refused>> {
+    let user = default_domain().apply(user).into_owned();
+    let proof = apop::Proof::new(timestamp?, &user, digest)?;
+    Some(Record::apop(&service(), &proof))
+}
+
+/// The same about somebody who proves it by SCRAM. What the client has said
+/// stays as it was; only who is asked about gets the default domain.
+///
+/// # Errors
+/// See [`Refused`].
+pub(super) fn scram_record(proof: scram::Proof) -> Result<Record, Refused> {
+    let user = default_domain().apply(proof.user()).into_owned();
+    Record::scram(&service(), &proof.with_user(user))
+}
+
+/// Whose salt is to be asked for, with the default domain.
+pub(super) fn with_default_domain(wanted: Wanted) -> Wanted {
+    Wanted { user: default_domain().apply(&wanted.user).into_owned(), ..wanted }
+}
+
+/// The same about somebody whom a certificate names. No domain is added: the
+/// name is what was certified (reference authlib.md 4).
+///
+/// # Errors
+/// See [`Refused`].
+pub(super) fn external_record(user: &[u8]) -> Result<Record, Refused> {
+    Record::external(&service(), user)
+}
+
 /// The service name for modules: `AUTHSERVICE<port>` of the local port, else
 /// `pop3` (reference authlib.md 4). A missing TCPLOCALPORT is no reason to
 /// crash, as it is for Courier (ledger 121).
-fn service() -> Vec<u8> {
+pub(super) fn service() -> Vec<u8> {
     let port = environment::octets("TCPLOCALPORT");
     let name = std::str::from_utf8(&port)
         .ok()

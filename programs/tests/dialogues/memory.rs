@@ -5,6 +5,7 @@
 use std::io;
 
 use authlib::sasl::{Exchange, Mechanism, Step};
+use authlib::scram::Salt;
 use pop3::{
     Authorization, AuthorizationAction, CREDENTIAL_LIMIT, Encoder, Line, LineReader, Maildrop, Offer,
     Response, Retrieval, Transaction, TransactionAction, Wrapper, reply,
@@ -41,6 +42,7 @@ struct Core {
     said: Vec<u8>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum State {
     Authorization(Authorization, Option<Exchange>),
     Transaction(Transaction<Letters>),
@@ -56,9 +58,10 @@ impl Core {
         let mechanisms = vec!["PLAIN".to_owned(), "LOGIN".to_owned()];
         let offer = Offer { mechanisms_under_tls: mechanisms.clone(), mechanisms, ..Offer::default() };
         let mut said = Vec::new();
-        reply::put(reply::GREETING, &mut said);
+        let authorization = Authorization::new(offer);
+        authorization.greet(&mut said);
         Core {
-            state: State::Authorization(Authorization::new(offer), None),
+            state: State::Authorization(authorization, None),
             reader: LineReader::new(CREDENTIAL_LIMIT),
             letters: Letters::of(&dialogue.maildrop),
             at_once,
@@ -103,7 +106,7 @@ fn authorize(
         AuthorizationAction::Login { user, password } if is_alice(&user, password.expose()) => {
             return Some(open(authorization, letters, said));
         }
-        AuthorizationAction::Login { .. } => {
+        AuthorizationAction::Login { .. } | AuthorizationAction::Apop { .. } => {
             reply::put(reply::LOGIN_FAILED, said);
             return None;
         }
@@ -113,13 +116,13 @@ fn authorize(
                 None => Step::Failed,
             }
         }
-        AuthorizationAction::Respond(response) => match (exchange, response) {
+        AuthorizationAction::Respond(response) => match (&mut *exchange, response) {
             (Some(exchange), Ok(response)) => exchange.respond(response.expose()),
             (Some(exchange), Err(_)) => exchange.undecodable(),
             (None, _) => Step::Failed,
         },
     };
-    match step {
+    match answered(step, exchange) {
         Step::Challenge(challenge) => authorization.challenge(&challenge, said),
         Step::Credentials { user, password } if is_alice(&user, password.expose()) => {
             return Some(open(authorization, letters, said));
@@ -127,14 +130,25 @@ fn authorize(
         Step::Proof(proof) if proof.user() == b"alice" && proof.is_of_password(b"secret") => {
             return Some(open(authorization, letters, said));
         }
-        Step::Credentials { .. } | Step::Proof(_) | Step::Token(_) | Step::Failed | Step::Refused => {
-            reply::put(reply::AUTHENTICATION_FAILED, said)
-        }
+        Step::Accepted => return Some(open(authorization, letters, said)),
         Step::Aborted => {
             authorization.abort_exchange(said);
         }
+        _ => reply::put(reply::AUTHENTICATION_FAILED, said),
     }
     None
+}
+
+/// What becomes of the two questions of SCRAM.
+fn answered(step: Step, exchange: &mut Option<Exchange>) -> Step {
+    let salt = Salt::new(b"in memory", 4096);
+    match (step, exchange, salt) {
+        (Step::Salt(_), Some(exchange), Some(salt)) => exchange.salt(&salt),
+        (Step::Scram(proof), Some(exchange), _) if proof.user() == b"alice" => {
+            proof.verify(None, Some(b"secret")).map_or(Step::Failed, |signature| exchange.signed(&signature))
+        }
+        (step, _, _) => step,
+    }
 }
 
 fn begin(exchange: &mut Option<Exchange>, mechanism: Mechanism, initial: Option<Response>) -> Step {
