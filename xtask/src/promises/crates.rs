@@ -38,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "authoauth2",
         &[
             "authlib",
+            "base64",
             "jsonwebtoken",
             "programs",
             "rustls",
