@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod machine;
 pub mod maildrop;
 pub mod mariadb;
+pub mod oauth;
 pub mod ordinary;
 pub mod pattern;
 pub mod play;
