@@ -57,10 +57,22 @@ impl Authdaemond {
     /// # Errors
     /// A file cannot be written or a program cannot be started.
     pub fn start(directory: &Path) -> Outcome<Authdaemond> {
+        Authdaemond::start_with(directory, "authuserdb", &[])
+    }
+
+    /// The same with these `modules`, and `files` (name, text) in its
+    /// configuration.
+    ///
+    /// # Errors
+    /// As [`start`](Authdaemond::start).
+    pub fn start_with(directory: &Path, modules: &str, files: &[(&str, &str)]) -> Outcome<Authdaemond> {
         let (etc, run) = (directory.join("etc"), directory.join("run"));
         fs::create_dir_all(&etc)?;
         fs::create_dir_all(run.join("authdaemon"))?;
-        fs::write(etc.join("authdaemonrc"), "authmodulelist=\"authuserdb\"\ndaemons=2\n")?;
+        fs::write(etc.join("authdaemonrc"), format!("authmodulelist=\"{modules}\"\ndaemons=2\n"))?;
+        for (name, text) in files {
+            fs::write(etc.join(name), text)?;
+        }
         let script = "mount --bind \"$1\" /etc/courier && mount --bind \"$2\" /run/courier && exec \"$3\"";
         let mut command = daemon("unshare");
         command.args(["--mount", "sh", "-c", script, "sh"]).args([&etc, &run]).arg(AUTHDAEMOND);
