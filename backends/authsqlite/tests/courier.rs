@@ -315,7 +315,8 @@ fn differences_are_those_of_the_ledger() {
     assert_eq!(both.ours(&login("hashed", "secret")), "");
 }
 
-/// Ledger 700: theirs soon has no settings any more, ours keeps those it had.
+/// Ledger 700. Theirs keeps the settings it had in some cases and loses them in
+/// others.
 #[test]
 fn a_file_that_has_lost_its_end_is_not_taken_for_settings() {
     let Some(both) = Both::start(FIELDS) else { return };
@@ -327,10 +328,8 @@ fn a_file_that_has_lost_its_end_is_not_taken_for_settings() {
         String::from_utf8(answer[..octets].to_vec()).unwrap()
     };
     let good = ask();
-    assert!(good.starts_with("UID=5000\n") && !both.theirs(&login("hashed", "secret")).is_empty());
+    assert!(good.starts_with("UID=5000\n"), "{good}");
     both.write("SQLITE_USER_TABLE passwd\n");
-    // Each of their two workers answers once more.
-    assert!((0..100).any(|_| both.theirs(&login("hashed", "secret")).is_empty()));
     assert_eq!(both.ours(&login("hashed", "secret")), "", "who starts now has no settings either");
     assert_eq!(ask(), good);
     drop(kept.stdin.take());
