@@ -87,10 +87,12 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
     if pipe {
         ways.push(("pipe", |stands, dialogue| stands.pipe(dialogue, Side::Ours)));
     }
-    if dialogue.suits(Driver::Tcp) {
-        ways.push(("tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)));
+    if dialogue.suits(Driver::Tcp) || dialogue.suits(Driver::Authdaemond) {
         const DAEMON: Cast = Cast { login: Login::OurSocket, ..Cast::OURS };
         ways.push(("tcp-authdaemond", |stands, dialogue| stands.tcp(dialogue, Side::Ours, DAEMON)));
+    }
+    if dialogue.suits(Driver::Tcp) {
+        ways.push(("tcp", |stands, dialogue| stands.tcp(dialogue, Side::Ours, Cast::OURS)));
         if dialogue.at_once().is_some() {
             ways.push(("tcp-at-once", |stands, dialogue| {
                 let dialogue = dialogue.at_once().ok_or("not at once")?;

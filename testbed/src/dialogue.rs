@@ -6,7 +6,7 @@
 
 mod parse;
 
-use crate::cram;
+use crate::answer;
 use crate::maildrop::{Change, Entry, Remains};
 use crate::pattern::Pattern;
 
@@ -53,6 +53,9 @@ pub enum Driver {
     Pipe,
     /// Our whole chain on a TCP connection.
     Tcp,
+    /// The same with our authdaemond; only for dialogues that ask for it, the
+    /// others are played so as well.
+    Authdaemond,
     /// Courier's programs, both ways.
     Courier,
 }
@@ -80,8 +83,8 @@ pub struct Step {
 pub enum Act {
     /// The client sends these octets in one write.
     Send(Vec<u8>),
-    /// The client answers the challenge that was the server's last line.
-    Answer(cram::Answer),
+    /// The client answers the server's last line.
+    Answer(answer::Answer),
     /// The client closes its sending side.
     Finish,
     /// Something else happens to the Maildir meanwhile.
@@ -141,6 +144,7 @@ impl Dialogue {
                 Driver::Memory => self.is_only_talk(),
                 Driver::Pipe => self.state == State::Transaction && self.fields.is_empty(),
                 Driver::Tcp | Driver::Courier => true,
+                Driver::Authdaemond => !self.only.is_empty(),
             }
     }
 

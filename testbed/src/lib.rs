@@ -6,6 +6,7 @@
 //! crates, so that it judges Courier's programs and ours with one measure.
 //! The format of the sessions is described in `dialogues/README.md`.
 
+pub mod answer;
 pub mod authdaemond;
 pub mod cells;
 pub mod certificates;
@@ -24,6 +25,7 @@ pub mod pattern;
 pub mod play;
 pub mod postgres;
 pub mod process;
+pub mod scram;
 pub mod stand;
 pub mod wire;
 

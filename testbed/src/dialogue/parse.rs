@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Act, Answer, Dialogue, Driver, Expected, State, Step};
-use crate::cram;
+use crate::answer;
 use crate::maildrop::{Change, Entry, Kind, Remains};
 use crate::pattern::Pattern;
 use crate::{Fault, Outcome, root};
@@ -135,7 +135,7 @@ impl Reader {
         if keyword != "C" || !self.held_back.is_empty() {
             return Err("an answer to a challenge is a packet of its own".into());
         }
-        self.dialogue.steps.push(Step { line: number, act: Act::Answer(cram::Answer::parse(answer)?) });
+        self.dialogue.steps.push(Step { line: number, act: Act::Answer(answer::Answer::parse(answer)?) });
         Ok(())
     }
 
@@ -219,8 +219,9 @@ fn driver(name: &str) -> Outcome<Driver> {
         "memory" => Ok(Driver::Memory),
         "pipe" => Ok(Driver::Pipe),
         "tcp" => Ok(Driver::Tcp),
+        "authdaemond" => Ok(Driver::Authdaemond),
         "courier" => Ok(Driver::Courier),
-        _ => Err("only: memory, pipe, tcp, courier".into()),
+        _ => Err("only: memory, pipe, tcp, authdaemond, courier".into()),
     }
 }
 
