@@ -14,7 +14,7 @@ use testbed::cells::Cells;
 fn authuserdb() {
     let cells = Cells::of(Path::new(env!("CARGO_BIN_EXE_authuserdb"))).unwrap();
     let userdb = cells.configuration().join("userdb");
-    fs::write(&userdb, cells.account().record(&[])).unwrap();
+    fs::write(&userdb, cells.account().record(&["pop3pw={PLAIN}secret".to_owned()])).unwrap();
     fs::set_permissions(&userdb, Permissions::from_mode(0o600)).unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_makeuserdb")).arg("-f").arg(&userdb).status().unwrap();
     assert!(status.success());

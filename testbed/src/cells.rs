@@ -212,7 +212,10 @@ impl Cells {
         }
         words.extend([program("courierpop3d"), "./Maildir".into()]);
         let mut command = self.command("couriertcpd");
-        command.env("POP3AUTH", Mechanism::names().join(" ")).env("POP3_TOKEN_IN_CLEAR", "1");
+        command
+            .env("POP3AUTH", Mechanism::names().join(" "))
+            .env("POP3_TOKEN_IN_CLEAR", "1")
+            .env("POP3_APOP", "YES");
         Chain::start(command, &words, &self.log())
     }
 

@@ -7,6 +7,7 @@ use crate::wire::Wire;
 pub struct Client<W> {
     wire: W,
     received: Vec<u8>,
+    greeting: String,
 }
 
 impl<W: Wire> Client<W> {
@@ -26,8 +27,8 @@ impl<W: Wire> Client<W> {
     /// # Errors
     /// The server says anything but `+OK`.
     pub fn greeted(wire: W) -> Outcome<Client<W>> {
-        let mut client = Client { wire, received: Vec::new() };
-        client.reply("the greeting")?;
+        let mut client = Client { wire, received: Vec::new(), greeting: String::new() };
+        client.greeting = client.reply("the greeting")?;
         Ok(client)
     }
 
@@ -36,9 +37,15 @@ impl<W: Wire> Client<W> {
     /// # Errors
     /// The server says anything but `+OK`.
     pub fn logged_in(wire: W) -> Outcome<Client<W>> {
-        let mut client = Client { wire, received: Vec::new() };
+        let mut client = Client { wire, received: Vec::new(), greeting: String::new() };
         client.reply("being logged in")?;
         Ok(client)
+    }
+
+    /// The greeting, without its end; empty if it was not heard here.
+    #[must_use]
+    pub fn greeting(&self) -> &str {
+        &self.greeting
     }
 
     /// Gives a command and returns its reply, one line.

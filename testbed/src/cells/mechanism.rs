@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::Outcome;
+use crate::answer::Answer;
 use crate::client::Client;
-use crate::cram::Answer;
+use crate::scram;
 
 /// What somebody shows to be let in.
 #[derive(Clone, Debug)]
@@ -55,6 +56,12 @@ pub enum Mechanism {
     CramSha1,
     /// AUTH CRAM-SHA256.
     CramSha256,
+    /// AUTH SCRAM-SHA-1.
+    ScramSha1,
+    /// AUTH SCRAM-SHA-256.
+    ScramSha256,
+    /// APOP.
+    Apop,
     /// AUTH OAUTHBEARER.
     Oauthbearer,
     /// AUTH XOAUTH2.
@@ -62,13 +69,16 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    const ALL: [Mechanism; 8] = [
+    const ALL: [Mechanism; 11] = [
         Mechanism::Pass,
         Mechanism::Plain,
         Mechanism::Login,
         Mechanism::CramMd5,
         Mechanism::CramSha1,
         Mechanism::CramSha256,
+        Mechanism::ScramSha1,
+        Mechanism::ScramSha256,
+        Mechanism::Apop,
         Mechanism::Oauthbearer,
         Mechanism::Xoauth2,
     ];
@@ -83,6 +93,9 @@ impl Mechanism {
             Mechanism::CramMd5 => "CRAM-MD5",
             Mechanism::CramSha1 => "CRAM-SHA1",
             Mechanism::CramSha256 => "CRAM-SHA256",
+            Mechanism::ScramSha1 => "SCRAM-SHA-1",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::Apop => "APOP",
             Mechanism::Oauthbearer => "OAUTHBEARER",
             Mechanism::Xoauth2 => "XOAUTH2",
         }
@@ -91,7 +104,8 @@ impl Mechanism {
     /// The names of all that AUTH takes.
     #[must_use]
     pub fn names() -> Vec<&'static str> {
-        Mechanism::ALL.iter().filter(|mechanism| **mechanism != Mechanism::Pass).map(|m| m.name()).collect()
+        let commands = [Mechanism::Pass, Mechanism::Apop];
+        Mechanism::ALL.iter().filter(|mechanism| !commands.contains(mechanism)).map(|m| m.name()).collect()
     }
 
     /// The one called `name`.
@@ -154,6 +168,12 @@ impl Mechanism {
                 let answer = answer.to(format!("{challenge}\r\n").as_bytes())?;
                 client.say(String::from_utf8(answer)?.trim_end())?;
             }
+            Mechanism::ScramSha1 | Mechanism::ScramSha256 => return self.prove(client, user, password),
+            Mechanism::Apop => {
+                let answer = Answer::Apop(user.clone(), password.clone());
+                let command = answer.to(client.greeting().as_bytes())?;
+                client.say(String::from_utf8(command)?.trim_end())?;
+            }
             Mechanism::Oauthbearer => {
                 let message = format!("n,a={user},\x01host=localhost\x01auth=Bearer {token}\x01\x01");
                 return self.show(client, &message, "\x01");
@@ -163,6 +183,27 @@ impl Mechanism {
             }
         }
         client.line()
+    }
+
+    /// SCRAM: the server has to show that it has the keys before it accepts.
+    fn prove(self, client: &mut Client<TcpStream>, user: &str, password: &str) -> Outcome<String> {
+        let name = self.name().to_ascii_lowercase();
+        let answer = scram::Answer::parse(&format!("{name} {user} {password}"))?;
+        client.say(&format!("AUTH {}", self.name()))?;
+        let mut heard = vec![client.line()?];
+        while let Some(challenge) = heard.last().filter(|line| line.starts_with("+ ") && heard.len() < 4) {
+            let line = answer.to(format!("{challenge}\r\n").as_bytes())?;
+            client.say(String::from_utf8(line)?.trim_end())?;
+            heard.push(client.line()?);
+        }
+        let line = |at: usize| format!("{}\r\n", heard[at]).into_bytes();
+        match heard.last() {
+            Some(accepted) if accepted.starts_with("+OK") => match heard.len() {
+                4 if answer.is_signed(&line(1), &line(2))? => Ok(accepted.clone()),
+                _ => Err(format!("accepted without a signature: {heard:?}").into()),
+            },
+            last => Ok(last.cloned().unwrap_or_default()),
+        }
     }
 
     /// Sends `message` as the initial response; if the server says why it does
