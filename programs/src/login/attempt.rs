@@ -22,8 +22,8 @@ const MECHANISM: &str = "POSTRIDER_ATTEMPT_MECHANISM";
 const APOP: &str = "APOP";
 
 /// By what command somebody tried to log in.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Attempt {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
     /// USER and PASS, with this name.
     Pass(Vec<u8>),
     /// APOP, with this name.

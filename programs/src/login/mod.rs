@@ -16,8 +16,8 @@
 mod attempt;
 mod certificate;
 mod clock;
+mod conversation;
 mod enter;
-mod scram;
 mod session;
 mod settings;
 mod stls;
@@ -38,9 +38,9 @@ use crate::environment;
 use crate::log::{self, Peer};
 use attempt::Attempt;
 use clock::{AfterFailure, Clock};
+use conversation::Conversation;
 use session::Session;
 use settings::Form;
-use trace::Trace;
 
 /// How long a client may take none of the few octets that it is sent here.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,10 +107,7 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
             log::chain_failed(&peer);
             Some(reply::LOGIN_FAILED)
         }
-        None => {
-            log::connection(&peer);
-            None
-        }
+        None => None,
     };
     let mut clock = if again { Clock::noted() } else { Clock::start() };
     match again.then(|| clock.penalty()) {
@@ -135,17 +132,16 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     if let Some(Attempt::Pass(user)) = &attempt {
         authorization = authorization.with_user(user.clone());
     }
+    let can_serve = form.mechanisms();
+    let conversation =
+        Conversation::new(authorization, can_serve, peer).over(session::channel(certificate_name));
     let session = Session {
         connection,
-        authorization,
+        conversation,
         clock,
-        trace: Trace::from_environment(),
-        peer,
         form,
         handover,
         couriertls,
-        certificate_name,
-        exchange: None,
         accepted: None,
         out: Vec::new(),
     };

@@ -46,13 +46,12 @@ impl Form {
         }
     }
 
-    /// Whether `mechanism` can be had at all: a chain cannot be asked twice,
-    /// and couriertls does not tell what binds to a channel (ledger 164).
-    pub(super) fn can_serve(&self, mechanism: Mechanism) -> bool {
+    /// Which mechanisms can be had at all: a chain cannot be asked twice, and
+    /// couriertls does not tell what binds to a channel (ledger 164).
+    pub(super) fn mechanisms(&self) -> fn(Mechanism) -> bool {
         match self {
-            _ if matches!(mechanism, Mechanism::ScramPlus(_)) => false,
-            Form::Chain(_) => !mechanism.asks_twice(),
-            Form::Daemon { .. } => true,
+            Form::Chain(_) => |mechanism| !mechanism.asks_twice(),
+            Form::Daemon { .. } => |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_)),
         }
     }
 
@@ -63,7 +62,8 @@ impl Form {
         std::env::var_os(name)?;
         let list = environment::octets(name);
         let known = list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name);
-        let usable = known.filter(|&mechanism| mechanism != Mechanism::External && self.can_serve(mechanism));
+        let usable =
+            known.filter(|&mechanism| mechanism != Mechanism::External && self.mechanisms()(mechanism));
         Some(usable.collect())
     }
 }
