@@ -180,7 +180,9 @@ impl<'a> Reader<'a> {
 
     /// Copies what must not have a variable in it.
     fn copy_without_variables(&mut self, length: usize, flaw: fn(Variable) -> Flaw) -> Result<(), Flaw> {
-        if let Some(at) = self.rest[..length].find("$(") {
+        // One may also begin with its last octet.
+        let octets = &self.rest.as_bytes()[..self.rest.len().min(length + 1)];
+        if let Some(at) = octets.windows(2).position(|pair| pair == b"$(") {
             return Err(self.variable_at(at).map_or_else(|flaw| flaw, |(variable, _)| flaw(variable)));
         }
         self.copy(length);
@@ -367,6 +369,7 @@ mod tests {
             (Postgres, "E'$(domain)'", Flaw::InSpecialString(domain)),
             (Postgres, "U&'$(domain)'", Flaw::InSpecialString(domain)),
             (Postgres, "$a$$(domain)$a$", Flaw::InSpecialString(domain)),
+            (Postgres, "$$a$$(domain)", Flaw::InSpecialString(domain)),
             (Mysql, "_latin1'$(domain)'", Flaw::InSpecialString(domain)),
             (Mysql, r"'\$(domain)'", Flaw::InSpecialString(domain)),
             (Sqlite, "'$(user)'", Flaw::UnknownVariable),
