@@ -1,5 +1,5 @@
 //! What the kernel and the C library are asked for: users, descriptors,
-//! processes, randomness, crypt(3).
+//! processes, randomness, crypt(3), PAM.
 //!
 //! This is the only crate that may contain `unsafe`, and it knows nothing of
 //! mail, passwords' owners or protocols. Every unsafe block says above it why
@@ -10,6 +10,8 @@ pub mod descriptor;
 pub mod detached;
 #[cfg(feature = "testing")]
 pub mod kill_at;
+#[cfg(feature = "pam")]
+pub mod pam;
 pub mod pipe;
 pub mod process;
 pub mod random;
