@@ -10,11 +10,13 @@
 //! says whose each one is: ids are never taken from what a program writes.
 //! When the program has ended, or its time has, its process group is killed.
 
+use std::fs;
 use std::io::{self, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -23,7 +25,10 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, SocketFlags,
     SocketType, recvmsg, send, socketpair,
 };
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
+    set_child_subreaper, set_parent_process_death_signal, waitpid,
+};
 use zeroize::Zeroizing;
 
 use crate::pipe::wait_for;
@@ -88,6 +93,38 @@ pub fn ask(mut command: Command, question: &[u8], patience: Duration) -> io::Res
     drop(command);
     let status = program.end_before(end)?;
     Ok(Left { status, said: receive(&ours)? })
+}
+
+/// As [`ask`], and ends what has left the program's process group too (by
+/// setsid(2), as pam_exec's programs do). For a process that starts nothing
+/// else meanwhile: whatever becomes its child is taken for such an orphan.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_alone(command: Command, question: &[u8], patience: Duration) -> io::Result<Left> {
+    let before = children();
+    set_child_subreaper(Some(getpid()))?;
+    let left = ask(command, question, patience);
+    let end = Instant::now() + AFTER_SIGKILL;
+    while Instant::now() < end {
+        let orphans: Vec<Pid> = children().into_iter().filter(|child| !before.contains(child)).collect();
+        if orphans.is_empty() {
+            break;
+        }
+        for orphan in orphans {
+            let _already_gone = kill_process(orphan, Signal::KILL);
+            let _not_yet = waitpid(Some(orphan), WaitOptions::NOHANG);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    set_child_subreaper(None)?;
+    left
+}
+
+/// The children of this process, which has one thread.
+fn children() -> Vec<Pid> {
+    let list = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
 }
 
 /// A program that runs, with all that it starts in its process group.
@@ -172,16 +209,18 @@ fn message(socket: impl AsFd) -> io::Result<Option<Whole>> {
     }))
 }
 
-/// The question that this program was started for, if it is a helper.
+/// The question that this program was started for, if it is a helper, which
+/// from now on ends with whoever asked.
 ///
 /// # Errors
 /// It was not started by [`ask`], or the question has more than `limit` octets.
 pub fn question(limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let pipe = system::descriptor::inherited(QUESTION).ok_or(io::ErrorKind::NotFound)?;
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     // One octet more than is allowed, to see that there are too many; and all
     // of it at once: a vector that grows would leave passwords behind.
     let mut octets = Zeroizing::new(Vec::with_capacity(limit + 1));
-    std::fs::File::from(pipe).take(limit as u64 + 1).read_to_end(&mut octets)?;
+    fs::File::from(pipe).take(limit as u64 + 1).read_to_end(&mut octets)?;
     if octets.len() > limit {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -200,7 +239,7 @@ impl Answer {
     /// What the kernel reports.
     pub fn take() -> io::Result<Answer> {
         let socket = system::descriptor::duplicate(ANSWER).ok_or(io::ErrorKind::NotFound)?;
-        let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+        let nowhere = fs::File::options().write(true).open("/dev/null")?;
         system::descriptor::place(nowhere.into(), ANSWER)?;
         Ok(Answer(socket))
     }

@@ -110,12 +110,7 @@ impl OurAuthdaemond {
     /// # Errors
     /// What the socket reports.
     pub fn ask(&self, request: &[u8]) -> Outcome<Vec<u8>> {
-        let mut stream = UnixStream::connect(self.socket())?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(request)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
+        ask(&self.socket(), request)
     }
 
     /// The directory of its configuration.
@@ -163,4 +158,14 @@ impl OurAuthdaemond {
     pub fn stop(&mut self) {
         self.daemon = None;
     }
+}
+
+/// What an authdaemond at `socket` answers to `request`, until it closes.
+pub(crate) fn ask(socket: &Path, request: &[u8]) -> Outcome<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }

@@ -245,7 +245,10 @@ impl Cells {
 
 /// Our programs in the directory where cargo builds; made if they are not
 /// there.
-fn built(directory: &Path) -> Outcome<[PathBuf; 5]> {
+///
+/// # Errors
+/// They cannot be built.
+pub fn built(directory: &Path) -> Outcome<[PathBuf; 5]> {
     let programs = OURS.map(|name| directory.join(name));
     if programs.iter().all(|program| program.exists()) {
         return Ok(programs);

@@ -5,7 +5,7 @@
 //! namespace of its own, where directories of ours lie over those two, and
 //! nothing on the machine is touched. That takes root.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::process::{Running, daemon};
+use crate::authdaemond::ask;
+use crate::process::{Running, command_behind, daemon};
 use crate::{Outcome, PATIENCE};
 
 /// Courier's super-server.
@@ -52,7 +53,8 @@ pub struct Authdaemond {
 }
 
 impl Authdaemond {
-    /// Starts it; its files are in `directory`, which is made.
+    /// Starts it for accounts in userdb; its files are in `directory`, which is
+    /// made.
     ///
     /// # Errors
     /// A file cannot be written or a program cannot be started.
@@ -66,6 +68,19 @@ impl Authdaemond {
     /// # Errors
     /// As [`start`](Authdaemond::start).
     pub fn start_with(directory: &Path, modules: &str, files: &[(&str, &str)]) -> Outcome<Authdaemond> {
+        Authdaemond::start_behind(&[], directory, modules, files)
+    }
+
+    /// The same run by `words`, which run the program that follows them.
+    ///
+    /// # Errors
+    /// As [`start`](Authdaemond::start).
+    pub fn start_behind(
+        words: &[OsString],
+        directory: &Path,
+        modules: &str,
+        files: &[(&str, &str)],
+    ) -> Outcome<Authdaemond> {
         let (etc, run) = (directory.join("etc"), directory.join("run"));
         fs::create_dir_all(&etc)?;
         fs::create_dir_all(run.join("authdaemon"))?;
@@ -74,12 +89,25 @@ impl Authdaemond {
             fs::write(etc.join(name), text)?;
         }
         let script = "mount --bind \"$1\" /etc/courier && mount --bind \"$2\" /run/courier && exec \"$3\"";
-        let mut command = daemon("unshare");
+        let mut command = command_behind(words, Path::new("unshare"));
         command.args(["--mount", "sh", "-c", script, "sh"]).args([&etc, &run]).arg(AUTHDAEMOND);
         let log = fs::File::create(directory.join("authdaemond.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let daemon = Running::start(&mut command)?;
         Ok(Authdaemond { directory: directory.to_owned(), daemon })
+    }
+
+    /// What it answers to the octets of `request`, until it closes.
+    ///
+    /// # Errors
+    /// It does not listen, or what the socket reports.
+    pub fn ask(&mut self, request: &[u8]) -> Outcome<Vec<u8>> {
+        self.await_socket()?;
+        ask(&self.socket(), request)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("run/authdaemon/socket")
     }
 
     /// The directory that it takes for `/etc/courier`.
@@ -103,7 +131,7 @@ impl Authdaemond {
     }
 
     fn await_socket(&mut self) -> Outcome {
-        let socket = self.directory.join("run/authdaemon/socket");
+        let socket = self.socket();
         let end = Instant::now() + PATIENCE;
         while !socket.exists() {
             if self.daemon.ended()?.is_some() || Instant::now() > end {
