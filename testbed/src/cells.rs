@@ -178,6 +178,19 @@ impl Cells {
         Err(format!("{}\n{log}\n{}", wrong.join("\n"), self.daemon.log()?).into())
     }
 
+    /// A super-server as the cells of `place` have it, for other clients than
+    /// theirs.
+    ///
+    /// # Errors
+    /// It, or authdaemond, cannot be started.
+    pub fn serve(&mut self, place: Place) -> Outcome<Chain> {
+        fs::write(self.log(), "")?;
+        if place != Place::Chain {
+            self.start_daemon()?;
+        }
+        self.chain(place)
+    }
+
     fn play_one(&self, cell: &Cell, chains: &[Mutex<Chain>; 2]) -> Outcome {
         let [good, bad] = match cell.place {
             Place::Authtest => [self.authtest(true)?, self.authtest(false)?],

@@ -6,5 +6,13 @@
 
 #[path = "oauth2/cells.rs"]
 mod cells;
+#[path = "oauth2/clients.rs"]
+mod clients;
 #[path = "oauth2/issuer.rs"]
 mod issuer;
+#[path = "oauth2/program.rs"]
+mod program;
+#[path = "oauth2/servers.rs"]
+mod servers;
+#[path = "oauth2/tokens.rs"]
+mod tokens;

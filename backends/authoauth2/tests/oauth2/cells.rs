@@ -12,10 +12,10 @@ use testbed::oauth::{Answer, Kind};
 
 use crate::issuer::{self, Issuer, claims};
 
-const MODULE: &str = env!("CARGO_BIN_EXE_authoauth2");
+pub(crate) const MODULE: &str = env!("CARGO_BIN_EXE_authoauth2");
 
 /// Accounts that are made of their names.
-fn made(cells: &Cells) -> String {
+pub(crate) fn made(cells: &Cells) -> String {
     let (uid, gid) = cells.account().owner;
     let parent = cells.account().home.parent().unwrap().display().to_string();
     format!("OAUTH2_UID {uid}\nOAUTH2_GID {gid}\nOAUTH2_HOME {parent}/$(local_part)\n")
