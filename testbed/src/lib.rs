@@ -22,10 +22,12 @@ pub mod mariadb;
 pub mod oauth;
 pub mod ordinary;
 pub mod pattern;
+pub mod pipe_program;
 pub mod play;
 pub mod postgres;
 pub mod process;
 pub mod scram;
+pub mod slapd;
 pub mod stand;
 pub mod wire;
 

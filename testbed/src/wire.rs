@@ -69,7 +69,7 @@ pub struct Pipes {
     input: Option<ChildStdin>,
     output: ChildStdout,
     /// Last, so that the pipes are closed before the program is ended.
-    _program: Running,
+    program: Running,
 }
 
 impl Pipes {
@@ -81,7 +81,12 @@ impl Pipes {
         let mut program = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let input = program.child().stdin.take();
         let output = program.child().stdout.take().ok_or(ErrorKind::BrokenPipe)?;
-        Ok(Pipes { input, output, _program: program })
+        Ok(Pipes { input, output, program })
+    }
+
+    /// The program's process id.
+    pub fn id(&mut self) -> u32 {
+        self.program.child().id()
     }
 }
 
