@@ -173,8 +173,11 @@ pub(crate) fn read_list(
 }
 
 /// A connection to `socket`. The kernel lets a connect to a full listener
-/// wait as long as the socket's send timeout says (unix(7)).
-fn connect(socket: &Path, timeout: Duration) -> io::Result<UnixStream> {
+/// wait as long as the socket's send timeout says (unix(7)), which stays.
+///
+/// # Errors
+/// What connect(2) says; a full listener would block.
+pub fn connect(socket: &Path, timeout: Duration) -> io::Result<UnixStream> {
     let descriptor =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     set_socket_timeout(&descriptor, Timeout::Send, Some(timeout))?;

@@ -32,7 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("system", &["nix", "rustix", "thiserror", "zeroize"]),
     ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
-    ("authldap", &["authlib", "ldap3", "programs", "rustls", "system", "tokio", "zeroize"]),
+    ("authldap", &["authlib", "programs", "rustls", "system", "zeroize"]),
     ("authmysql", &["authlib", "mysql_async", "programs", "system", "tokio", "zeroize"]),
     (
         "authoauth2",
