@@ -10,8 +10,9 @@ mod programs;
 use std::fs;
 use std::path::Path;
 
+use testbed::chain::Chain;
 use testbed::maildrop::{Change, Entry, Kind, lay_out, names};
-use testbed::stand::{Cast, Stand, make_public};
+use testbed::stand::{self, Cast, Stand, make_public};
 use testbed::{Outcome, courier, root};
 
 use programs::{Client, Errand, Login};
@@ -66,6 +67,31 @@ fn pythons_poplib_with_cram_md5() -> Outcome {
     serves_with(&programs::POPLIB, Login::CramMd5)
 }
 
+#[test]
+fn mpop_with_scram_sha_1() -> Outcome {
+    serves_with(&programs::MPOP, Login::ScramSha1)
+}
+
+#[test]
+fn mpop_with_scram_sha_256() -> Outcome {
+    serves_with(&programs::MPOP, Login::ScramSha256)
+}
+
+#[test]
+fn mpop_with_apop() -> Outcome {
+    serves_with(&programs::MPOP, Login::Apop)
+}
+
+#[test]
+fn pythons_poplib_with_apop() -> Outcome {
+    serves_with(&programs::POPLIB, Login::Apop)
+}
+
+#[test]
+fn perls_net_pop3_with_apop() -> Outcome {
+    serves_with(&programs::NET_POP3, Login::Apop)
+}
+
 fn serves(client: &Client) -> Outcome {
     serves_with(client, Login::Password)
 }
@@ -89,13 +115,7 @@ fn serves_with(client: &Client, login: Login) -> Outcome {
     let entries: Vec<Entry> = messages.iter().enumerate().map(entry).collect();
     let account = stand.account().clone();
     lay_out(&account.home, &entries, account.owner)?;
-    let announced = ("POP3AUTH".to_owned(), "PLAIN LOGIN CRAM-MD5".to_owned());
-    // Who shall use CRAM gets in with nothing else.
-    let locked = "pop3pw=*".to_owned();
-    let mut chain = match login {
-        Login::Password => stand.chain(Cast::OURS, &[], &[])?,
-        Login::CramMd5 => stand.chain(Cast::OURS, &[announced], &[locked])?,
-    };
+    let mut chain = chain(&mut stand, login)?;
     // The chain listens from here on; a session without a word does no harm.
     drop(chain.connect()?);
 
@@ -117,6 +137,24 @@ fn serves_with(client: &Client, login: Login) -> Outcome {
     let left = names(&account.maildir().join("cur"))?;
     if left.is_empty() { Ok(()) } else { Err(format!("still there: {}", left.join(" ")).into()) }
 }
+
+/// A chain that serves whoever logs in so. An account that shall use CRAM gets
+/// in with nothing else.
+fn chain(stand: &mut Stand, login: Login) -> Outcome<Chain> {
+    const DAEMON: Cast = Cast { login: stand::Login::OurSocket, ..Cast::OURS };
+    let (cast, (name, value), password) = match login {
+        Login::Password => return stand.chain(Cast::OURS, &[], &[]),
+        Login::CramMd5 => (Cast::OURS, ("POP3AUTH", "PLAIN LOGIN CRAM-MD5"), "*"),
+        Login::ScramSha1 => (DAEMON, ("POP3AUTH", "PLAIN SCRAM-SHA-1"), "{PLAIN}secret"),
+        Login::ScramSha256 => (DAEMON, ("POP3AUTH", "PLAIN SCRAM-SHA-256"), KEYS),
+        Login::Apop => (Cast::OURS, ("POP3_APOP", "YES"), "{PLAIN}secret"),
+    };
+    stand.chain(cast, &[(name.to_owned(), value.to_owned())], &[format!("pop3pw={password}")])
+}
+
+/// Keys for SCRAM of the password `secret`.
+const KEYS: &str = "SCRAM-SHA-256$4096:EBESExQVFhcYGRobHB0eHw==$8S1HGPgPSVK5CD5xp42r4udKgYcfROqLrd+yXyNZCs0=:\
+    0Wq2a038K8/1UOMo24jIGBB37b41ldUVvZLLPVwSwQ4=";
 
 /// The demo's messages, in the order of their files' names.
 fn demo_messages() -> Outcome<Vec<Vec<u8>>> {

@@ -1,4 +1,4 @@
-"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete password|cram-md5."""
+"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete password|cram-md5|apop."""
 
 import base64
 import hmac
@@ -10,6 +10,8 @@ server = poplib.POP3(host, int(port))
 if login == "password":
     server.user("alice")
     server.pass_("secret")
+elif login == "apop":
+    server.apop("alice", "secret")
 else:
     # poplib itself knows no SASL.
     challenge = base64.b64decode(server._shortcmd("AUTH CRAM-MD5").split()[1])

@@ -33,6 +33,12 @@ pub(crate) enum Login {
     Password,
     /// With AUTH CRAM-MD5.
     CramMd5,
+    /// With AUTH SCRAM-SHA-1.
+    ScramSha1,
+    /// With AUTH SCRAM-SHA-256.
+    ScramSha256,
+    /// With APOP.
+    Apop,
 }
 
 /// One client's errand: from where, to where, how to log in, and whether
@@ -131,11 +137,8 @@ impl Errand {
     }
 
     /// The one word or the other, by how it logs in.
-    fn by_login<'a>(&self, password: &'a str, cram_md5: &'a str) -> &'a str {
-        match self.login {
-            Login::Password => password,
-            Login::CramMd5 => cram_md5,
-        }
+    fn by_login<'a>(&self, password: &'a str, otherwise: &'a str) -> &'a str {
+        if self.login == Login::Password { password } else { otherwise }
     }
 
     /// Where messages arrive: the directory is a Maildir.
@@ -251,12 +254,18 @@ fn getmail(errand: &Errand) -> Outcome {
 }
 
 fn mpop(errand: &Errand) -> Outcome {
+    let login = match errand.login {
+        Login::Password => "user",
+        Login::CramMd5 => "cram-md5",
+        Login::ScramSha1 => "scram-sha-1",
+        Login::ScramSha256 => "scram-sha-256",
+        Login::Apop => "apop",
+    };
     let settings = errand.settings(&format!(
         "account default\nhost {ip}\nport {port}\nuser alice\npassword secret\ntls off\nauth {login}\n\
          keep {keep}\nreceived_header off\nuidls_file {directory}/uidls\ndelivery maildir {directory}\n",
         ip = errand.server.ip(),
         port = errand.server.port(),
-        login = errand.by_login("user", "cram-md5"),
         keep = if errand.keep { "on" } else { "off" },
         directory = errand.directory.display(),
     ))?;
@@ -279,6 +288,7 @@ fn script(errand: &Errand, interpreter: &str, name: &str) -> Outcome {
         .arg(errand.script(name)?)
         .arg(errand.server.ip().to_string())
         .arg(errand.server.port().to_string());
-    command.arg(errand.inbox()).arg(keep).arg(errand.by_login("password", "cram-md5"));
+    let login = if errand.login == Login::Apop { "apop" } else { errand.by_login("password", "cram-md5") };
+    command.arg(errand.inbox()).arg(keep).arg(login);
     succeed(&mut command, &[]).map(drop)
 }
