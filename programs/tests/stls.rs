@@ -9,26 +9,29 @@
 )]
 
 mod built;
+#[path = "stls/external.rs"]
+mod external;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use testbed::chain::Chain;
-use testbed::stand::{Cast, Stand};
+use testbed::stand::{Cast, Programs, Stand};
 
 const COURIERTLS: &str = "/usr/bin/couriertls";
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Sends the octets of its third argument in clear, shakes hands once it has
 /// heard STLS answered, sends those of the fourth inside TLS, and prints what it
-/// has got: in clear, a line of dashes, inside.
+/// has got: in clear, a line of dashes, inside. A certificate and its key may
+/// follow.
 const CLIENT: &str = r#"
 import socket, ssl, sys
-host, port, clear, inside = sys.argv[1:5]
+host, port, clear, inside, *certificate = sys.argv[1:]
 connection = socket.create_connection((host, int(port)), timeout=60)
 connection.sendall(clear.encode("latin1").decode("unicode_escape").encode("latin1"))
 heard = b""
@@ -41,6 +44,8 @@ print(heard.decode("latin1") + "-----")
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
+if certificate:
+    context.load_cert_chain(*certificate)
 with context.wrap_socket(connection) as connection:
     connection.sendall(inside.encode("latin1").decode("unicode_escape").encode("latin1"))
     heard = b""
@@ -55,7 +60,11 @@ with context.wrap_socket(connection) as connection:
 /// A stand with a certificate, and the environment that switches STLS on.
 struct Tls {
     directory: TempDir,
+    programs: Programs,
     stand: Stand,
+    cast: Cast,
+    /// The client's certificate and key.
+    certificate: Vec<PathBuf>,
 }
 
 impl Tls {
@@ -74,7 +83,7 @@ impl Tls {
         let account = stand.account();
         testbed::maildrop::lay_out(&account.home, &[], account.owner).unwrap();
         make_certificate(directory.path());
-        Some(Tls { directory, stand })
+        Some(Tls { directory, programs, stand, cast: Cast::OURS, certificate: Vec::new() })
     }
 
     /// What a client hears that says `clear`, then `inside` TLS.
@@ -84,6 +93,7 @@ impl Tls {
         let address = chain.address();
         let output = Command::new(PYTHON)
             .args(["-c", CLIENT, &address.ip().to_string(), &address.port().to_string(), clear, inside])
+            .args(&self.certificate)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -96,15 +106,19 @@ impl Tls {
 
     /// A chain that offers STLS.
     fn chain(&mut self, more: &[(&str, &str)]) -> Chain {
-        let certificate = self.directory.path().join("pop3d.pem");
-        let mut environment = vec![
-            ("POP3_STARTTLS".to_owned(), "YES".to_owned()),
-            ("COURIERTLS".to_owned(), COURIERTLS.to_owned()),
-            ("TLS_CERTFILE".to_owned(), certificate.display().to_string()),
-            ("TLS_VERIFYPEER".to_owned(), "NONE".to_owned()),
+        let environment = self.environment(more);
+        self.stand.chain(self.cast, &environment, &[]).unwrap()
+    }
+
+    fn environment(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let certificate = self.directory.path().join("pop3d.pem").display().to_string();
+        let usual = [
+            ("POP3_STARTTLS", "YES"),
+            ("COURIERTLS", COURIERTLS),
+            ("TLS_CERTFILE", &certificate),
+            ("TLS_VERIFYPEER", "NONE"),
         ];
-        environment.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        self.stand.chain(Cast::OURS, &environment, &[]).unwrap()
+        usual.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 }
 
