@@ -213,6 +213,8 @@ fn read_answer(stream: &mut UnixStream, timeout: Duration) -> io::Result<Zeroizi
 mod tests {
     use super::{Daemon, Timeouts, ask};
     use crate::module::{Changed, Client, Module, PasswordChange};
+    use crate::scram::{Salt, Wanted};
+    use crate::scram_keys::Hash;
     use crate::{Record, Verdict};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
@@ -278,6 +280,31 @@ mod tests {
             });
             assert_eq!((listed.is_ok(), names), (whole, vec![b"a".to_vec()]));
         }
+    }
+
+    #[test]
+    fn only_a_whole_salt_is_one_and_fail_says_that_nobody_has_any() {
+        let wanted = |user: &[u8]| Wanted { hash: Hash::Sha1, user: user.to_vec(), for_clear: None };
+        let salt = |answer: &'static [u8]| {
+            let (_directory, mut daemon) = daemon_that_says(answer);
+            daemon.salt(b"pop3", &wanted(b"alice"), &Client::default())
+        };
+        assert_eq!(salt(b"SALT=4096:c2FsdA==\n.\n").unwrap(), Salt::new(b"salt", 4096));
+        assert_eq!(salt(b"FAIL\n").unwrap(), None);
+        for answer in [
+            b"".as_slice(),
+            b"SALT=4096:c2FsdA==\n",
+            b"SALT=4096\n.\n",
+            b"SALT=0:c2FsdA==\n.\n",
+            b"SALT=1:YQ==\nSALT=1:YQ==\n.\n",
+            b"UID=5\nGID=6\nHOME=/\nADDRESS=a\n.\n",
+            b".\n",
+            b"OK\n",
+        ] {
+            assert!(salt(answer).is_err(), "{answer:?}");
+        }
+        let mut nobody = Daemon::on("/nonexistent/socket".into(), Timeouts::default());
+        assert_eq!(nobody.salt(b"pop3", &wanted(b"a\nb"), &Client::default()).unwrap(), None);
     }
 
     #[test]
