@@ -85,6 +85,7 @@ impl std::fmt::Debug for Message {
 /// it is killed.
 pub fn ask(mut command: Command, question: &[u8], patience: Duration) -> io::Result<Left> {
     let end = Instant::now() + patience;
+    system::process::keep_children()?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     set_socket_passcred(&ours, true)?;
     system::descriptor::pass(&mut command, system::pipe::holding(question)?, QUESTION)?;
@@ -137,11 +138,16 @@ struct Program {
 
 impl Program {
     fn start(command: &mut Command) -> io::Result<Program> {
-        let child = command.spawn()?;
-        // Before anything can fail: it has to be ended whatever happens.
+        let mut child = command.spawn()?;
         let group = Pid::from_child(&child);
-        let ended = pidfd_open(group, PidfdFlags::empty()).inspect_err(|_| kill(group))?;
-        Ok(Program { child, group, ended })
+        match pidfd_open(group, PidfdFlags::empty()) {
+            Ok(ended) => Ok(Program { child, group, ended }),
+            Err(error) => {
+                kill(group);
+                child.wait()?;
+                Err(error.into())
+            }
+        }
     }
 
     fn end_before(mut self, end: Instant) -> io::Result<ExitStatus> {

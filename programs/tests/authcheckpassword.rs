@@ -110,8 +110,11 @@ impl Installed {
     /// `alice`, `secret`.
     fn in_a_chain(&self, behind: &[std::ffi::OsString], setting: &str) -> String {
         let mut command = command_behind(behind, Path::new("/bin/sh"));
-        // Standard input becomes descriptor 3.
-        command.args(["-c", "exec \"$@\" 3<&0", "sh"]).arg(self.programs.path("authcheckpassword"));
+        // Standard input becomes descriptor 3. That SIGCHLD is ignored is
+        // inherited.
+        command
+            .args(["-c", "trap '' CHLD; exec \"$@\" 3<&0", "sh"])
+            .arg(self.programs.path("authcheckpassword"));
         let shows = "echo \"$(id -u) $(id -G) $AUTHENTICATED $HOME $(pwd -P) $MAILDIR\"";
         command.args(["/bin/sh", "-c", shows]).env(SETTING, setting).env_remove("MAILDIR");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -163,6 +166,17 @@ fn checkpw_says_who_alice_is_and_where() {
         installed.in_a_chain(&machine.words(), &format!("/usr/bin/env MAILDIR=other {CHECKPW}")),
         format!("64110 64111 64115 alice {home} {home} other\n")
     );
+}
+
+#[test]
+fn in_a_chain_the_next_program_is_the_accounts() {
+    let installed = Installed::new();
+    let setting = script(&installed.account, RUN_IT, installed.directory.path());
+    let ((uid, gid), home) = (installed.account.owner, installed.home());
+    let shown = installed.in_a_chain(&[], &setting);
+    let home = home.display();
+    assert!(shown.starts_with(&format!("{uid} {gid}")), "{shown}");
+    assert!(shown.ends_with(&format!(" alice {home} {home} \n")), "{shown}");
 }
 
 #[test]

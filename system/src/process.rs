@@ -107,12 +107,23 @@ pub fn standard_signals() -> io::Result<()> {
         Signal::SIGUSR1,
         Signal::SIGUSR2,
     ];
-    for signal in standard {
-        // SAFETY: SIG_DFL is no function of ours that could be unsafe to run
-        // at an odd moment.
-        #[allow(unsafe_code)]
-        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
-    }
+    standard.into_iter().try_for_each(standard_signal)
+}
+
+/// Lets this process wait for its children, although whoever started it may
+/// have ignored SIGCHLD.
+///
+/// # Errors
+/// What sigaction(2) reports.
+pub fn keep_children() -> io::Result<()> {
+    standard_signal(Signal::SIGCHLD)
+}
+
+fn standard_signal(signal: Signal) -> io::Result<()> {
+    // SAFETY: SIG_DFL is no function of ours that could be unsafe to run at an
+    // odd moment.
+    #[allow(unsafe_code)]
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
     Ok(())
 }
 
