@@ -6,11 +6,15 @@
 use std::hint::black_box;
 
 use crate::account::{Account, Ids, Unavailable, Verdict, text};
-use crate::module::{Client, Module};
+use crate::module::{Client, Entry, Module};
+use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
 use crate::record::Record;
 use crate::secret::Secret;
+
+/// Users below this are parts of the system, and no accounts to be listed.
+const FIRST_UID: u32 = 100;
 
 /// Where the passwords are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,15 @@ impl Module for Passwd {
             Err(reason) => reason.into(),
         }
     }
+
+    fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+        let listed = system::user::list(&mut |system::user::Listed { name, uid, gid, home }| {
+            let is_account = uid >= FIRST_UID && gid != 0 && !home.as_os_str().is_empty();
+            let entry = Entry { name, uid, gid, home, maildir: None, options: Options::default() };
+            !is_account || each(&entry)
+        });
+        listed.map_err(|error| Unavailable::new(format!("the user data base: {}", reason(&error))))
+    }
 }
 
 fn account((name, passwd, stored): (String, system::user::Passwd, Secret)) -> Result<Account, Unavailable> {
@@ -134,6 +147,17 @@ mod tests {
         assert!(account.clear_password.is_none());
         assert!(matches!(module.look_up(b"pop3", b"root", &Client::default()), Verdict::Unavailable(_)));
         assert!(matches!(module.look_up(b"pop3", b"", &Client::default()), Verdict::Reject));
+    }
+
+    #[test]
+    fn nobody_is_listed_and_root_is_not() {
+        let mut names = Vec::new();
+        let each = &mut |entry: &crate::Entry| {
+            names.push(entry.name.clone());
+            true
+        };
+        Passwd::authpwd().enumerate(each).unwrap();
+        assert!(names.contains(&b"nobody".to_vec()) && !names.contains(&b"root".to_vec()));
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! Who we are, and becoming somebody else for good.
 
+use std::ffi::{CStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::{Gid, Group, Uid, User};
 
 /// Why a process could not become the account's user.
@@ -55,7 +60,7 @@ pub fn become_for_good(uid: u32, gid: u32, groups: &[u32]) -> Result<(), Refused
     Ok(())
 }
 
-fn kernel(call: &'static str, error: nix::errno::Errno) -> Refused {
+fn kernel(call: &'static str, error: Errno) -> Refused {
     Refused::Kernel { call, error: error.into() }
 }
 
@@ -105,6 +110,74 @@ pub fn passwd(name: &str) -> io::Result<Option<Passwd>> {
     }))
 }
 
+/// A system user in the list of all.
+pub struct Listed {
+    /// The name.
+    pub name: Vec<u8>,
+    /// The user id.
+    pub uid: u32,
+    /// The primary group id.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+}
+
+/// Shows every user of the passwd data base to `each`, which says no when it
+/// has seen enough.
+///
+/// # Errors
+/// What getpwent(3) reports.
+pub fn list(each: &mut dyn FnMut(Listed) -> bool) -> io::Result<()> {
+    /// The place in the list is the process's, not a caller's.
+    static PLACE: Mutex<()> = Mutex::new(());
+    let _place = PLACE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // SAFETY: nobody else uses the list while the lock is held.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::setpwent();
+    }
+    let listed = loop {
+        match next() {
+            Ok(Some(user)) => {
+                if !each(user) {
+                    break Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // SAFETY: as above.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::endpwent();
+    }
+    listed
+}
+
+/// The next user of the list; the caller holds its lock.
+fn next() -> io::Result<Option<Listed>> {
+    Errno::clear();
+    // SAFETY: the caller holds the lock, so the entry that getpwent returns,
+    // or null, stays as it is until this function has copied it; its name and
+    // home are null or end in NUL.
+    #[allow(unsafe_code)]
+    unsafe {
+        let Some(entry) = libc::getpwent().as_ref() else {
+            return match Errno::last() {
+                // Some sources of the data base end with the latter.
+                Errno::UnknownErrno | Errno::ENOENT => Ok(None),
+                error => Err(error.into()),
+            };
+        };
+        let text = |text: *const libc::c_char| {
+            if text.is_null() { Vec::new() } else { CStr::from_ptr(text).to_bytes().to_vec() }
+        };
+        let home = PathBuf::from(OsString::from_vec(text(entry.pw_dir)));
+        Ok(Some(Listed { name: text(entry.pw_name), uid: entry.pw_uid, gid: entry.pw_gid, home }))
+    }
+}
+
 /// gid of the group called `name`.
 ///
 /// # Errors
@@ -121,4 +194,32 @@ pub fn groups_of(name: &str, gid: u32) -> io::Result<Vec<u32>> {
     let name = std::ffi::CString::new(name)?;
     let groups = nix::unistd::getgrouplist(&name, Gid::from_raw(gid))?;
     Ok(groups.into_iter().map(Gid::as_raw).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_name, list};
+
+    #[test]
+    fn everybody_is_listed_from_the_beginning_and_no_further_than_asked() {
+        for _ in 0..2 {
+            let mut ids = None;
+            list(&mut |user| {
+                if user.name == b"nobody" {
+                    ids = Some((user.uid, user.gid));
+                }
+                true
+            })
+            .unwrap();
+            assert!(ids.is_some());
+            assert_eq!(ids, by_name("nobody").unwrap());
+            let mut seen = 0;
+            list(&mut |_| {
+                seen += 1;
+                false
+            })
+            .unwrap();
+            assert_eq!(seen, 1);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use authlib::helper::{self, Left, Said};
 use authlib::passwd::Passwd;
 use authlib::printable::{has_control, printable, reason};
 use authlib::record::Login;
-use authlib::{Account, Client, Module, Record, Secret, Unavailable, Verdict};
+use authlib::{Account, Client, Entry, Module, Record, Secret, Unavailable, Verdict};
 
 use crate::check;
 use crate::words::{Answer, question};
@@ -45,6 +45,10 @@ impl Module for Pam {
             Verdict::Accept(account) => Verdict::Accept(Account { stored_password: None, ..account }),
             other => other,
         }
+    }
+
+    fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
+        Passwd::authpwd().enumerate(each)
     }
 }
 

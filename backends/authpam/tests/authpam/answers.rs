@@ -57,6 +57,30 @@ fn passwords_of_the_shadow_data_base_let_in_as_couriers_authpam_does() {
 }
 
 #[test]
+fn accounts_are_listed_as_by_couriers_authpam() {
+    if !is_here() {
+        return;
+    }
+    let stand = Stand::new(&[], SHADOW);
+    let file = stand.directory.path().join("passwd");
+    let mut passwd = fs::OpenOptions::new().append(true).open(file).unwrap();
+    // Neither the first nor the second is an account.
+    write!(passwd, "low:x:99:99::/low:/bin/sh\nzero:x:100:0::/zero:/bin/sh\nfirst:x:100:5::/first:\n")
+        .unwrap();
+    let ours = said(&stand.ours(), b"ENUMERATE\n");
+    let ((uid, gid), home) = (stand.account.owner, stand.account.home.display());
+    assert!(ours.contains(&format!("\nalice\t{uid}\t{gid}\t{home}\t\t\n")), "{ours}");
+    assert!(ours.contains("\nfirst\t100\t5\t/first\t\t\n"), "{ours}");
+    if let Some(reason) = courier::missing_authdaemond() {
+        leave_out(&reason).unwrap();
+        return;
+    }
+    let theirs = String::from_utf8(stand.courier().ask(b"ENUMERATE\n").unwrap()).unwrap();
+    // Ledger 415.
+    assert_eq!(ours, theirs.replace("zero\t100\t0\t/zero\t\t\n", ""));
+}
+
+#[test]
 fn debians_own_settings_just_work() {
     if !is_here() {
         return;
