@@ -16,14 +16,13 @@ use authlib::{Secret, Unavailable};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi, params_from_iter};
 
-/// How long to wait for somebody else's lock. A change may have to wait twice.
-const LOCKED: Duration = Duration::from_secs(4);
 /// How many of its steps SQLite does between two looks at the time.
 const STEPS: i32 = 10_000;
 
 /// An SQLite data base in a file that exists.
 pub(crate) struct Sqlite {
     path: PathBuf,
+    patience: Duration,
     open: Option<Open>,
 }
 
@@ -34,8 +33,12 @@ struct Open {
     deadline: Deadline,
 }
 
+/// When to give up; it can be put off.
 #[derive(Clone)]
-struct Deadline(Arc<Mutex<Instant>>);
+struct Deadline {
+    patience: Duration,
+    at: Arc<Mutex<Instant>>,
+}
 
 type Done<T> = Result<T, rusqlite::Error>;
 
@@ -44,7 +47,8 @@ impl Database for Sqlite {
     const DIALECT: Dialect = Dialect::Sqlite;
 
     fn from_settings(settings: &Settings) -> Result<Self, Unavailable> {
-        Ok(Sqlite { path: settings.required("SQLITE_DATABASE")?.into(), open: None })
+        let path = settings.required("SQLITE_DATABASE")?.into();
+        Ok(Sqlite { path, patience: PATIENCE, open: None })
     }
 
     fn check(&mut self, statement: &Statement) -> Result<(), Unavailable> {
@@ -69,7 +73,8 @@ impl Database for Sqlite {
 
     fn change_one(&mut self, statement: &Statement, parameters: &[&str]) -> Result<(), Unavailable> {
         let failed = |error| self.unavailable(&error);
-        let mut open = Open::file(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        let mut open =
+            Open::file(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE, self.patience).map_err(failed)?;
         let transaction =
             open.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let changed = transaction.execute(statement.text(), params_from_iter(parameters)).map_err(failed)?;
@@ -86,7 +91,7 @@ impl Database for Sqlite {
         self.read(|open| {
             open.each(statement, parameters, &mut |row| {
                 let goes_on = each(&row);
-                open.deadline.set();
+                open.deadline.put_off();
                 goes_on
             })
         })
@@ -122,9 +127,9 @@ impl Sqlite {
         }
         let open = match self.open.take() {
             Some(open) => open,
-            None => Open::file(&self.path, flags)?,
+            None => Open::file(&self.path, flags, self.patience)?,
         };
-        open.deadline.set();
+        open.deadline.put_off();
         Ok(self.open.insert(open))
     }
 
@@ -132,23 +137,26 @@ impl Sqlite {
         let path = printable(self.path.as_os_str().as_encoded_bytes());
         let said = match error {
             _ if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-                format!("no answer in {} s", PATIENCE.as_secs())
+                format!("no answer in {:?}", self.patience)
             }
-            rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
-            rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-            other => other.to_string(),
+            rusqlite::Error::SqliteFailure(_, Some(said)) => printable(said.as_bytes()),
+            rusqlite::Error::SqlInputError { msg, .. } => printable(msg.as_bytes()),
+            other => printable(other.to_string().as_bytes()),
         };
-        Unavailable::new(format!("{path}: {}", printable(said.as_bytes())))
+        // Some errors name the file already, some do not.
+        let said = said.strip_suffix(&format!(": {path}")).unwrap_or(&said);
+        Unavailable::new(format!("{path}: {said}"))
     }
 }
 
 impl Open {
-    fn file(path: &Path, flags: OpenFlags) -> Done<Self> {
+    fn file(path: &Path, flags: OpenFlags, patience: Duration) -> Done<Self> {
         // Of before the opening: a file put there meanwhile is another one.
         let file = identity(path);
         let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(LOCKED)?;
-        let deadline = Deadline(Arc::new(Mutex::new(Instant::now() + PATIENCE)));
+        // A change may have to wait for two locks.
+        connection.busy_timeout(patience * 2 / 5)?;
+        let deadline = Deadline { patience, at: Arc::new(Mutex::new(Instant::now() + patience)) };
         let watched = deadline.clone();
         connection.progress_handler(STEPS, Some(move || watched.is_over()))?;
         Ok(Open { connection, file, deadline })
@@ -175,14 +183,14 @@ impl Open {
 }
 
 impl Deadline {
-    fn set(&self) {
-        if let Ok(mut deadline) = self.0.lock() {
-            *deadline = Instant::now() + PATIENCE;
+    fn put_off(&self) {
+        if let Ok(mut at) = self.at.lock() {
+            *at = Instant::now() + self.patience;
         }
     }
 
     fn is_over(&self) -> bool {
-        self.0.lock().is_ok_and(|deadline| Instant::now() >= *deadline)
+        self.at.lock().is_ok_and(|at| Instant::now() >= *at)
     }
 }
 
@@ -219,6 +227,10 @@ mod tests {
     use rusqlite::Connection;
     use std::fs;
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    /// Enough for nothing that has to wait.
+    const SHORT: Duration = Duration::from_millis(50);
 
     /// A data base with the names `a` and `b`, and a writer's connection to it.
     fn database(set_up: &str) -> (tempfile::TempDir, PathBuf, Connection) {
@@ -320,11 +332,24 @@ mod tests {
     fn a_locked_data_base_cannot_tell_until_it_is_free() {
         let (_directory, path, writer) = database("");
         let mut driver = driver(&path);
+        driver.patience = SHORT;
         writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let locked = ask(&mut driver, ALL, &[]).unwrap_err().to_string();
         assert!(locked.ends_with("users.db: database is locked"), "{locked}");
         assert!(driver.change_one(&statement("UPDATE t SET x = 3 WHERE n = 'a'"), &[]).is_err());
         writer.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(ask(&mut driver, ALL, &[]).unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_endless_query_ends() {
+        let (_directory, path, _writer) = database("");
+        let mut driver = driver(&path);
+        driver.patience = SHORT;
+        let endless = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT sum(i) FROM c";
+        let said = ask(&mut driver, endless, &[]).unwrap_err().to_string();
+        assert!(said.ends_with("users.db: no answer in 50ms"), "{said}");
+        assert!(driver.each(&statement(endless), &[], &mut |_| true).is_err());
         assert_eq!(ask(&mut driver, ALL, &[]).unwrap(), ["a", "b"]);
     }
 

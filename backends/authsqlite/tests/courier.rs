@@ -337,3 +337,33 @@ fn a_file_that_has_lost_its_end_is_not_taken_for_settings() {
     assert!(log.contains("WARN: marker line not found in "), "{log}");
     assert!(log.contains("authsqliterc; the settings stay as they were"), "{log}");
 }
+
+/// Also of those that are comments in it.
+#[test]
+fn every_setting_of_the_sample_file_is_known() {
+    let Ok(sample) = fs::read_to_string("/etc/courier/authsqliterc") else {
+        return courier::leave_out("/etc/courier/authsqliterc is not there (Debian: courier-authlib-sqlite)")
+            .unwrap();
+    };
+    let mut text = String::new();
+    let mut goes_on = false;
+    for line in sample.lines() {
+        let shown = line.strip_prefix('#').map(str::trim_start).unwrap_or_default();
+        let is_name = shown.starts_with("SQLITE_") || shown.starts_with("DEFAULT_DOMAIN\t");
+        goes_on |= is_name && shown.contains(char::is_whitespace) && !shown.contains(" - ");
+        text.push_str(if goes_on { shown } else { line });
+        text.push('\n');
+        goes_on &= line.trim_end().ends_with('\\');
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("authsqliterc"), &text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authsqlite"));
+    let output = command.env("POSTRIDER_SYSCONFDIR", directory.path()).stdin(Stdio::null()).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    for name in ["SQLITE_SELECT_CLAUSE", "SQLITE_CHPASS_CLAUSE", "SQLITE_WHERE_CLAUSE", "DEFAULT_DOMAIN"] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name}");
+    }
+    // All that is wrong is that its data base is not there.
+    assert!(log.contains("unable to open database file"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+}
