@@ -177,6 +177,18 @@ fn where_tls_is_required_it_opens_the_door() {
 }
 
 #[test]
+fn bearer_tokens_are_for_tls_alone() {
+    let Some(mut tls) = Tls::new() else { return };
+    let announced = [("POP3AUTH", "PLAIN OAUTHBEARER"), ("POP3AUTH_TLS", "PLAIN OAUTHBEARER XOAUTH2")];
+    let inside = r"CAPA\r\nAUTH XOAUTH2\r\n*\r\nQUIT\r\n";
+    let (clear, inside) = tls.converse(r"CAPA\r\nAUTH OAUTHBEARER\r\nSTLS\r\n", inside, &announced);
+    assert!(clear.contains("\r\nSASL PLAIN\r\n"), "{clear}");
+    assert!(clear.contains("-ERR TLS required to log in.\r\n+OK Begin"), "{clear}");
+    assert!(inside.contains("\r\nSASL PLAIN OAUTHBEARER XOAUTH2\r\n"), "{inside}");
+    assert!(inside.contains("\r\n+ \r\n-ERR Authentication aborted.\r\n"), "{inside}");
+}
+
+#[test]
 fn a_failed_login_inside_tls_goes_on_inside_tls() {
     let Some(mut tls) = Tls::new() else { return };
     let inside = r"USER alice\r\nPASS wrong\r\nCAPA\r\nUSER alice\r\nPASS secret\r\nQUIT\r\n";

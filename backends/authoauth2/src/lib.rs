@@ -8,7 +8,8 @@
 //! ```
 //!
 //! It hears tokens, and asks one server over HTTPS. It hears no password and
-//! opens no mail. A token is in no log line; why one was not accepted is.
+//! opens no mail. A token is in no log line; why one was not accepted is, and
+//! the name in a good one.
 //!
 //! Whether a token is wrong or cannot be judged now is never mixed up: see
 //! [`No`].

@@ -25,15 +25,27 @@ impl Oauth2 {
         Oauth2 { settings: Rcfile::new(path, Setup::of, say) }
     }
 
-    /// Whose account the token opens.
-    fn owner(&mut self, bearer: &Bearer, service: &[u8], client: &Client) -> Result<Account, No> {
-        let Setup { judge, rules, accounts } = self.settings.current()?;
+    /// The name of the account that the token is about.
+    fn named(&mut self, bearer: &Bearer) -> Result<Vec<u8>, No> {
+        let Setup { judge, rules, .. } = self.settings.current()?;
         let claims = judge.claims(bearer.token(), Instant::now())?;
-        let name = rules.name(&claims, now()?)?;
-        if !rules.is_meant(bearer.user(), &name) {
+        Ok(rules.name(&claims, now()?)?)
+    }
+
+    /// The account `name`, which a good token is about, for the client who
+    /// shows it.
+    fn opened(
+        &mut self,
+        name: &[u8],
+        bearer: &Bearer,
+        service: &[u8],
+        client: &Client,
+    ) -> Result<Account, No> {
+        let Setup { rules, accounts, .. } = self.settings.current()?;
+        if !rules.is_meant(bearer.user(), name) {
             return Err(No::Rejected("it is about somebody else"));
         }
-        accounts.of_owner(service, &name, client)
+        accounts.of_owner(service, name, client)
     }
 }
 
@@ -51,14 +63,13 @@ impl Module for Oauth2 {
     /// Tokens alone: who comes with a password is rejected.
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         let Some(Claim::Token(bearer)) = record.claim() else { return Verdict::Reject };
-        match self.owner(&bearer, record.service(), client) {
+        let named = self.named(&bearer);
+        let opened = named.as_deref().map_err(No::clone);
+        match opened.and_then(|name| self.opened(name, &bearer, record.service(), client)) {
             Ok(account) => Verdict::Accept(account),
             Err(No::CannotTell(reason)) => reason.into(),
             Err(No::Rejected(why)) => {
-                log::line(format_args!(
-                    "INFO: authoauth2: token not accepted: {why}, user={}",
-                    Harmless(bearer.user())
-                ));
+                say_why(why, bearer.user(), named.as_deref().ok());
                 Verdict::Reject
             }
         }
@@ -91,6 +102,19 @@ impl fmt::Debug for Oauth2 {
 
 fn say(remark: &dyn fmt::Display) {
     log::line(format_args!("WARN: authoauth2: {remark}"));
+}
+
+/// Of a good token the log has the name that a login with it would show too.
+fn say_why(why: &str, user: &[u8], account: Option<&[u8]>) {
+    let user = Harmless(user);
+    match account.map(Harmless) {
+        None => log::line(format_args!("INFO: authoauth2: token not accepted: {why}, user={user}")),
+        Some(name) => {
+            log::line(format_args!(
+                "INFO: authoauth2: token not accepted: {why}, user={user}, account={name}"
+            ));
+        }
+    }
 }
 
 /// Seconds since 1970.

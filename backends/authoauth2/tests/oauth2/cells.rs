@@ -53,16 +53,17 @@ fn keys_from_a_file_and_accounts_from_userdb() {
     play(cells, &settings, issuer.token("alice").unwrap());
 }
 
+/// The client says `alice`; the default domain is added to that.
 #[test]
 fn the_issuer_is_asked_about_each_token() {
     let issuer = Issuer::new(Kind::EdDsa).unwrap();
     let tokens = BTreeMap::from([(
         "2YotnFZFEjr1zCsicMWpAA".to_owned(),
-        claims(r#""active":true,"username":"alice""#),
+        claims(r#""active":true,"username":"alice@example.com""#),
     )]);
     let client = "mail:hunter2".to_owned();
     issuer.server.answer("/introspect", Answer::Introspection { client, tokens });
-    let cells = Cells::of(Path::new(MODULE)).unwrap();
+    let cells = Cells::of(Path::new(MODULE)).unwrap().with("DEFDOMAIN", "@example.com");
     let secret = cells.directory().join("secret");
     fs::write(&secret, "hunter2\n").unwrap();
     let settings = issuer::settings(&format!(
