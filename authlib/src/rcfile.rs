@@ -89,10 +89,13 @@ impl Settings {
         let (name, value) = line.split_at(end);
         let is_name = name.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'_');
         match std::str::from_utf8(name) {
+            Ok(name) if is_name && self.values.contains_key(name) => {
+                let name = printable(name.as_bytes());
+                self.remark(format!("line {number} sets {name} again and is not used"));
+            }
             Ok(name) if is_name => {
                 let value = Secret::copy_of(value.trim_ascii());
-                let setting = || Setting { value, is_known: Cell::new(false) };
-                self.values.entry(name.to_owned()).or_insert_with(setting);
+                self.values.insert(name.to_owned(), Setting { value, is_known: Cell::new(false) });
             }
             _ => self.remark(format!("line {number} is no setting and not used")),
         }
@@ -240,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_was_never_asked_for_is_unknown() {
-        let settings = parsed("KNOWN a\nOLD b\nPASSWORD=hunter2\nSTRANGE hunter3");
+        let settings = parsed("KNOWN a\nOLD b\nPASSWORD=hunter2\nSTRANGE hunter3\nKNOWN hunter4");
         assert!(settings.get("KNOWN").is_some() && settings.get("ABSENT").is_none());
         settings.not_honoured("OLD", "there is no need");
         settings.not_honoured("ABSENT", "there is no need");
@@ -249,6 +252,7 @@ mod tests {
             remarks,
             [
                 "line 3 is no setting and not used",
+                "line 5 sets KNOWN again and is not used",
                 "OLD is not honoured: there is no need",
                 "STRANGE is not known, and not used"
             ]

@@ -117,8 +117,8 @@ impl<D: Database> Accounts<D> {
         self.database.idle();
     }
 
-    /// The row of `user`, if there is one with a home (ledger 704). Whoever asks first also
-    /// learns what passwords look like here.
+    /// The row of `user`, if there is one with a home (ledger 704). Whoever asks
+    /// first also learns what passwords look like here.
     fn find(&mut self, service: &[u8], user: &[u8]) -> Result<Option<Row>, Unavailable> {
         self.learn()?;
         let Some(values) = self.values(service, user) else { return Ok(None) };

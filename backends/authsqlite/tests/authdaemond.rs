@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 
 use rusqlite::Connection;
 use testbed::authdaemond::OurAuthdaemond;
@@ -84,6 +85,35 @@ fn every_question_to_our_authdaemond_is_answered() {
     daemon.await_log("users.db: unable to open database file, user=nobody").unwrap();
     let log = daemon.log().unwrap();
     assert!(!log.contains("it's new") && !log.contains("blue"), "{log}");
+}
+
+/// Readers and writers of one file get out of each other's way.
+#[test]
+fn logins_go_on_while_passwords_are_changed() {
+    const TIMES: usize = 50;
+    let directory = tempfile::tempdir().unwrap();
+    let [_, _, _, authdaemond, _] = testbed::cells::built(Path::new(AUTHSQLITE).parent().unwrap()).unwrap();
+    let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
+    fs::write(daemon.configuration().join("authsqliterc"), settings(directory.path())).unwrap();
+    daemon.start("authmodulelist=authsqlite\ndaemons=4\n").unwrap();
+    let ask = |question: &str| String::from_utf8(daemon.ask(question.as_bytes()).unwrap()).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..TIMES {
+                    assert!(ask(&auth("alice", "secret")).contains("ADDRESS=alice\n"));
+                    assert_eq!(ask(&auth("alice", "wrong")), "FAIL\n");
+                }
+            });
+        }
+        scope.spawn(|| {
+            for time in 0..TIMES {
+                let old = if time == 0 { "secret".to_owned() } else { format!("secret{}", time - 1) };
+                assert_eq!(ask(&format!("PASSWD pop3\tbob\t{old}\tsecret{time}\n")), "OK\n", "{time}");
+            }
+        });
+    });
+    assert!(ask(&auth("bob", &format!("secret{}", TIMES - 1))).contains("ADDRESS=bob\n"));
 }
 
 #[test]

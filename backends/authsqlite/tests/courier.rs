@@ -363,7 +363,11 @@ fn every_setting_of_the_sample_file_is_known() {
     for name in ["SQLITE_SELECT_CLAUSE", "SQLITE_CHPASS_CLAUSE", "SQLITE_WHERE_CLAUSE", "DEFAULT_DOMAIN"] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name}");
     }
-    // All that is wrong is that its data base is not there.
-    assert!(log.contains("unable to open database file"), "{log}");
-    assert_eq!(log.lines().count(), 1, "{log}");
+    // All that is wrong is that its data base is not there, and that one of the
+    // settings is shown in two ways.
+    let wrong: Vec<_> = log
+        .lines()
+        .filter(|line| !line.ends_with("sets SQLITE_AUXOPTIONS_FIELD again and is not used"))
+        .collect();
+    assert!(wrong.len() == 1 && wrong[0].contains("unable to open database file"), "{log}");
 }
