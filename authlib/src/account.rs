@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{Options, Secret};
 
@@ -184,19 +185,36 @@ pub enum Verdict {
 /// The words are for administrators only, and free of foreign text that was
 /// not made harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable(String);
+pub struct Unavailable {
+    reason: String,
+    too_many_failures: bool,
+}
 
 impl Unavailable {
     /// For `reason`.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Unavailable(reason.into())
+        Unavailable { reason: reason.into(), too_many_failures: false }
+    }
+
+    /// Nobody was asked: too many logins have failed from where this one comes
+    /// ([`abuse`](crate::abuse)). `time` is for how long that stays so.
+    #[must_use]
+    pub fn after_too_many_failures(time: Duration) -> Self {
+        let reason = format!("too many failed logins, refused for {} s", time.as_secs());
+        Unavailable { reason, too_many_failures: true }
+    }
+
+    /// Whether that is why.
+    #[must_use]
+    pub fn is_after_too_many_failures(&self) -> bool {
+        self.too_many_failures
     }
 }
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.reason)
     }
 }
 

@@ -76,7 +76,7 @@ impl Module for Daemon {
     }
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
-        said(self.ask(&request::auth(record, client)).map(|octets| answer::verdict(&octets)))
+        said(self.ask(&request::auth_of_ours(record, client)).map(|octets| answer::verdict(&octets)))
     }
 
     /// FAIL is what Courier's says, and every other that knows no SCRAM.
@@ -128,7 +128,9 @@ pub fn ask(socket: &Path, record: &Record, remote_ip: Option<&str>, timeouts: Ti
 
 fn said(verdict: Result<Verdict, Unavailable>) -> Verdict {
     match verdict {
-        Ok(Verdict::Unavailable(reason)) => authdaemond(&reason).into(),
+        Ok(Verdict::Unavailable(reason)) if !reason.is_after_too_many_failures() => {
+            authdaemond(&reason).into()
+        }
         Ok(verdict) => verdict,
         Err(reason) => reason.into(),
     }
@@ -240,7 +242,7 @@ mod tests {
         verdict
     }
 
-    const REQUEST: &[u8] = b"TCPREMOTEIP=::1\nAUTH 24\npop3\nlogin\nalice\nsecret\n";
+    const REQUEST: &[u8] = b"POSTRIDER=1\nTCPREMOTEIP=::1\nAUTH 24\npop3\nlogin\nalice\nsecret\n";
 
     #[test]
     fn an_account_may_arrive_in_any_pieces() {

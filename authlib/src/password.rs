@@ -7,19 +7,17 @@
 //!
 //! `digest`, `crypt`, `argon2` and `pbkdf2` know one family of forms
 //! each, and [`scram_keys`](crate::scram_keys) one more. [`new`] makes
-//! passwords. [`limit`] and [`answers`] are for servers that compare many.
+//! passwords. [`answers`] is for servers that compare many.
 
 pub mod answers;
 mod argon2;
 mod crypt;
 mod digest;
-pub mod limit;
 pub mod new;
 pub(crate) mod pbkdf2;
 
-pub use answers::Answers;
+pub use answers::{Answers, Remembered};
 pub(crate) use digest::lower_hex;
-pub use limit::Limit;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;

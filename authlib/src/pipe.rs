@@ -163,8 +163,11 @@ impl Module for Pipe {
     }
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
-        let nobody = Client::default();
-        let octets = self.ask(&request::auth(record, self.client(client, &nobody)));
+        let request = match self.kind {
+            Kind::Foreign => request::auth(record, &Client::default()),
+            Kind::Ours => request::auth_with_remembered(record, client),
+        };
+        let octets = self.ask(&request);
         self.verdict(octets)
     }
 

@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 use crate::Secret;
 use crate::bearer::{Bearer, Scheme};
 use crate::cram::{self, Proof};
+use crate::password::Remembered;
 use crate::printable::has_control;
 use crate::{apop, scram};
 
@@ -46,6 +47,7 @@ pub struct Record {
     octets: Secret,
     service_end: usize,
     authtype_end: usize,
+    remembered: Option<Remembered>,
 }
 
 /// Why credentials could not become a record. None of these may reach a
@@ -229,6 +231,7 @@ impl Record {
             octets: Secret::new(octets),
             service_end,
             authtype_end: service_end + 1 + fields[1].len(),
+            remembered: None,
         })
     }
 
@@ -252,7 +255,35 @@ impl Record {
         if octets.contains(&0) || octets.last() != Some(&b'\n') {
             return Err(Malformed::Fields);
         }
-        Ok(Record { octets: Secret::copy_of(octets), service_end, authtype_end })
+        Ok(Record { octets: Secret::copy_of(octets), service_end, authtype_end, remembered: None })
+    }
+
+    /// The same record, with what is [remembered](crate::password::answers) of the
+    /// last login with it instead of what was.
+    #[must_use]
+    pub fn with_remembered(self, remembered: Option<Remembered>) -> Self {
+        Record { remembered, ..self }
+    }
+
+    /// What is remembered of the last login with it.
+    #[must_use]
+    pub fn remembered(&self) -> Option<&Remembered> {
+        self.remembered.as_ref()
+    }
+
+    /// Whether it was compared with the password `stored` lately, and was right.
+    /// Then a module that has read `stored` just now need not do that again.
+    #[must_use]
+    pub fn is_remembered(&self, stored: &[u8]) -> bool {
+        self.remembered.as_ref().is_some_and(|remembered| remembered.is_of(self, stored))
+    }
+
+    /// Whether a control octet is in it that ends no field. Others' login programs
+    /// let such through; it is nobody's password, and no module sees it (ledger
+    /// 472).
+    #[must_use]
+    pub fn has_control(&self) -> bool {
+        self.octets.expose().split(|&octet| octet == b'\n').any(has_control)
     }
 
     /// The octets to pass on, exactly as they were read or made.

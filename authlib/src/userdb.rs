@@ -68,7 +68,7 @@ impl Userdb {
             Some(claim) => claim,
         };
         match self.open().and_then(|files| match files {
-            Some((public, shadow)) => check(&public, &shadow, record.service(), &claim),
+            Some((public, shadow)) => check(&public, &shadow, record, &claim),
             None => Ok(None),
         }) {
             Ok(Some(account)) => Verdict::Accept(account),
@@ -146,9 +146,10 @@ fn failed(error: io::Error) -> Unavailable {
 fn check(
     public: &impl Lookup,
     shadow: &impl Lookup,
-    service: &[u8],
+    asked: &Record,
     claim: &Claim<'_>,
 ) -> Result<Option<Account>, Unavailable> {
+    let service = asked.service();
     let record = public.fetch(claim.user()).map_err(failed)?;
     let secrets = shadow.fetch(claim.user()).map_err(failed)?;
     let neighbour = shadow.fetch_neighbour(claim.user()).map_err(failed)?;
@@ -158,7 +159,11 @@ fn check(
     let (is_right, stored) = match claim {
         Claim::Login(login) => {
             let others = stored_password(neighbour.as_ref(), service);
-            (is_password(own, others, login.password), own)
+            if own.is_some_and(|own| asked.is_remembered(own)) {
+                (Ok(true), own)
+            } else {
+                (is_password(own, others, login.password), own)
+            }
         }
         Claim::Proof(proof) => {
             (Ok(proof.is_of_stored(stored_states(secrets.as_ref(), service, proof.hash()))), None)
@@ -238,9 +243,11 @@ mod tests {
     use super::{Userdb, text};
     use crate::cram::Proof;
     use crate::hmac_state::{Hash, States};
+    use crate::password::Answers;
     use crate::{Account, Client, Module, Record, Verdict};
     use proptest::prelude::*;
     use std::path::Path;
+    use std::time::{Duration, Instant};
 
     const SHA_OF_SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
@@ -301,6 +308,27 @@ mod tests {
         };
         assert_eq!(account.stored_password.unwrap().expose(), b"x");
         assert!(account.clear_password.is_none());
+    }
+
+    #[test]
+    fn a_remembered_password_is_not_compared_again_and_only_if_it_is_the_same() {
+        // More work than a server gives: who compares it cannot tell.
+        let costly = "$6$rounds=900000000$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.";
+        let (_directory, userdb) = compiled(&format!("alice\tuid=1|gid=1|home=/h|systempw={costly}"));
+        let check = |stored: &str, password: &[u8]| {
+            let mut answers = Answers::new(1, Duration::from_secs(60), [1; 64]);
+            let record = Record::login(b"pop3", b"alice", password).unwrap();
+            answers.remember(
+                &Record::login(b"pop3", b"alice", b"secret").unwrap(),
+                stored.as_bytes(),
+                Instant::now(),
+            );
+            let remembered = answers.recall(&record, Instant::now());
+            userdb.check(&record.with_remembered(remembered))
+        };
+        assert!(matches!(check(costly, b"secret"), Verdict::Accept(_)));
+        assert!(matches!(check(costly, b"wrong"), Verdict::Unavailable(_)));
+        assert!(matches!(check("another", b"secret"), Verdict::Unavailable(_)));
     }
 
     #[test]

@@ -9,7 +9,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {
     let _ = (answer::is_complete(octets), answer::changed(octets));
+    let stored = answer::stored_password(octets);
     if let Verdict::Accept(account) = answer::verdict(octets) {
+        let found = account.stored_password.as_ref().map(|stored| stored.expose());
+        assert_eq!(stored, found.filter(|stored| !stored.is_empty()));
         assert!(account.ids.uid() != 0 && account.ids.gid() != 0);
         let said = answer::account(&account, &Options::default()).expect("what came in lines goes in lines");
         let Verdict::Accept(again) = answer::verdict(&said) else { panic!("an account is one again") };

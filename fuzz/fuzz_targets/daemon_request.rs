@@ -24,9 +24,9 @@ fn questions<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Question> {
     questions
 }
 
-fn again(Question { client, request }: &Question) -> Option<Vec<u8>> {
+fn again(Question { client, request, .. }: &Question) -> Option<Vec<u8>> {
     match request {
-        Request::Auth(record) => Some(request::auth(record, client).to_vec()),
+        Request::Auth(record) => Some(request::auth_with_remembered(record, client).to_vec()),
         Request::Pre { module, service, user } => {
             request::look_up(module.as_deref(), service, user, client).map(|line| line.to_vec())
         }

@@ -82,6 +82,9 @@ pub const LOGIN_FAILED: Reply = "-ERR [AUTH] Login failed.";
 pub const AUTHENTICATION_FAILED: Reply = "-ERR [AUTH] Authentication failed.";
 /// The same for both, where it was the connection's last one (ledger 125).
 pub const TOO_MANY_FAILURES: Reply = "-ERR [AUTH] Too many failed logins.";
+/// Nobody has looked at the credentials: too many others from there were wrong
+/// (ledger 126).
+pub const TOO_MANY_FAILURES_BEFORE: Reply = "-ERR [SYS/TEMP] Too many failed logins, please try again later.";
 /// The client cancelled AUTH, or sent what cannot be decoded.
 pub const AUTHENTICATION_ABORTED: Reply = "-ERR Authentication aborted.";
 /// To AUTH with a mechanism that we know and that cannot be had here: no fault
@@ -180,6 +183,7 @@ mod tests {
             (ResponseCode::Auth, LOGIN_FAILED),
             (ResponseCode::Auth, AUTHENTICATION_FAILED),
             (ResponseCode::Auth, TOO_MANY_FAILURES),
+            (ResponseCode::SysTemp, TOO_MANY_FAILURES_BEFORE),
             (ResponseCode::SysTemp, TEMPORARY_PROBLEM),
             (ResponseCode::SysTemp, LOCKED),
             (ResponseCode::SysPerm, DISABLED),

@@ -43,6 +43,9 @@ pub fn run_as(name: &'static str, make: impl FnOnce() -> Result<Box<dyn Module>,
         Err(error) => return program.unavailable(&error, None),
     };
     chain::reap_children();
+    if record.has_control() {
+        return program.reject(&record);
+    }
     match ask(make, &record) {
         Verdict::Accept(account) => program.accept(&account, &record),
         Verdict::Reject => program.reject(&record),

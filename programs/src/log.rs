@@ -102,6 +102,13 @@ pub fn authentication_error(reason: &dyn fmt::Display) {
     line(format_args!("ERR: authentication error: {reason}"));
 }
 
+/// So many logins from an address have failed that the next ones are refused,
+/// for `seconds`.
+pub fn too_many_failures(ip: &str, seconds: u64) {
+    let ip = Harmless(ip.as_bytes());
+    line(format_args!("WARN: too many failed logins, ip=[{ip}], refused for {seconds} s"));
+}
+
 /// Something that an administrator has to see to.
 pub fn error(what: &dyn fmt::Display) {
     line(format_args!("ERR: {what}"));

@@ -3,6 +3,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +23,9 @@ pub const OK: &[u8] = b"OK\n";
 /// alone, which says so by [`PIPE`] (ledger 411); everybody else closes the
 /// connection without a word.
 pub const UNAVAILABLE: &[u8] = b"UNAVAILABLE\n";
+/// What a refusal begins with; the seconds follow for which it would be the same.
+/// Ours, for clients that have said [`OURS`](super::request::OURS) (ledger 471).
+const REFUSED: &[u8] = b"REFUSED ";
 /// The end of an account, and of a list of accounts.
 pub const END: &[u8] = b".\n";
 
@@ -44,6 +48,7 @@ const SIGNATURE: &str = "SERVERSIGNATURE";
 #[must_use]
 pub fn is_complete(octets: &[u8]) -> bool {
     [FAIL, OK, UNAVAILABLE].contains(&octets)
+        || octets.starts_with(REFUSED) && octets.ends_with(b"\n")
         || octets.starts_with(END)
         || octets.windows(3).any(|window| window == b"\n.\n")
 }
@@ -58,6 +63,10 @@ pub fn verdict(octets: &[u8]) -> Verdict {
         b"" => Unavailable::new("closed the connection without an answer").into(),
         FAIL => Verdict::Reject,
         UNAVAILABLE => Unavailable::new("cannot tell").into(),
+        _ if octets.starts_with(REFUSED) => match refused_for(octets) {
+            Some(time) => Unavailable::after_too_many_failures(time).into(),
+            None => garbage().into(),
+        },
         _ => match Attributes::parse(octets).and_then(|attributes| attributes.account()) {
             Ok(account) => Verdict::Accept(account),
             Err(reason) => reason.into(),
@@ -86,6 +95,28 @@ pub fn salt(octets: &[u8]) -> Result<Option<Salt>, Unavailable> {
 #[must_use]
 pub fn with_salt(salt: &Salt) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(format!("{SALT}={}\n.\n", salt.encode()).into_bytes())
+}
+
+/// The answer to somebody of whom too many logins have failed: for so many
+/// `seconds` nobody will be asked.
+#[must_use]
+pub fn refusal(seconds: u64) -> Vec<u8> {
+    [REFUSED, seconds.to_string().as_bytes(), b"\n"].concat()
+}
+
+fn refused_for(octets: &[u8]) -> Option<Duration> {
+    let digits = octets.strip_prefix(REFUSED)?.strip_suffix(b"\n")?;
+    let digits =
+        str::from_utf8(digits).ok().filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()))?;
+    digits.parse().ok().map(Duration::from_secs)
+}
+
+/// The stored password in the answer that `octets` are, if it is an account
+/// and has one.
+#[must_use]
+pub fn stored_password(octets: &[u8]) -> Option<&[u8]> {
+    let attributes = Attributes::parse(octets).ok()?;
+    attributes.optional("PASSWD").ok()?.filter(|stored| !stored.is_empty())
 }
 
 /// What the answer to PASSWD says.
@@ -291,11 +322,12 @@ impl<'a> Attributes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ListLine, account, changed, entry, is_complete, list_line};
+    use super::{ListLine, account, changed, entry, is_complete, list_line, refusal, stored_password};
     use crate::module::{Changed, Entry};
     use crate::{Account, Options, Unavailable, Verdict};
     use proptest::prelude::*;
     use std::path::Path;
+    use std::time::Duration;
 
     const BOB: &[u8] = b"UID=5000\nGID=5001\nHOME=/home/bob\nADDRESS=bob@example.com\nNAME=Bob Builder\n\
         MAILDIR=Maildir\nQUOTA=100000S,100C\nPASSWD={SHA256}K7gNU3s=\nPASSWD2=secret\n\
@@ -362,6 +394,36 @@ mod tests {
         }
         for name in [b"".as_slice(), b"#x", b"a\tb", b"a\nb"] {
             assert_eq!(entry(&Entry { name: name.to_vec(), ..alice.clone() }), None);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_no_rejection_and_says_for_how_long() {
+        let said = refusal(57);
+        assert_eq!(said, b"REFUSED 57\n");
+        assert!(is_complete(&said) && !is_complete(b"REFUSED 57"));
+        let reason = verdict(&said).unwrap_err();
+        assert_eq!(reason, Unavailable::after_too_many_failures(Duration::from_secs(57)));
+        for octets in
+            [b"REFUSED \n".as_slice(), b"REFUSED -1\n", b"REFUSED 1\n1\n", b"REFUSED 99999999999999999999\n"]
+        {
+            let reason = verdict(octets).unwrap_err();
+            assert!(!reason.is_after_too_many_failures(), "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn the_stored_password_of_an_account_is_found() {
+        assert_eq!(stored_password(BOB), Some(b"{SHA256}K7gNU3s=".as_slice()));
+        for octets in [
+            b"FAIL\n".as_slice(),
+            b"",
+            b"PASSWD=x\n",
+            b"PASSWD=\n.\n",
+            b"PASSWD2=x\n.\n",
+            b"PASSWD=x\nPASSWD=y\n.\n",
+        ] {
+            assert_eq!(stored_password(octets), None, "{octets:?}");
         }
     }
 

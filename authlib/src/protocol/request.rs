@@ -4,10 +4,17 @@ use zeroize::Zeroizing;
 
 use crate::Record;
 use crate::module::{Client, PasswordChange};
+use crate::password::Remembered;
 use crate::record;
 
 /// Most octets of a line, with its end.
 pub const LONGEST_LINE: usize = 8191;
+/// A line of metadata by which a client says that it knows more answers than
+/// Courier's do: [`refusal`](super::answer::refusal). Courier's authdaemond skips it (ledger 471).
+pub const OURS: &[u8] = b"POSTRIDER=1";
+/// The name of the metadata in which authdaemond tells its workers, and they our
+/// module programs, what they need not compare again ([`answers`](crate::password::answers)).
+const REMEMBERED: &[u8] = b"POSTRIDER_REMEMBERED";
 /// Most octets of metadata before a request.
 const MOST_METADATA: usize = 4 * LONGEST_LINE;
 /// Most octets that a reader keeps: a line and a body.
@@ -20,6 +27,8 @@ pub struct Question {
     pub client: Client,
     /// What is asked.
     pub request: Request,
+    /// Whether who asks has said [`OURS`].
+    pub is_ours: bool,
 }
 
 /// What is asked.
@@ -69,6 +78,8 @@ pub enum Malformed {
 pub struct Reader {
     buffer: Buffer,
     client: Client,
+    is_ours: bool,
+    remembered: Option<Remembered>,
     metadata: usize,
     body: Option<usize>,
 }
@@ -124,7 +135,10 @@ impl Reader {
         loop {
             let request = match self.body {
                 Some(length) if self.buffer.0.len() < length => return Ok(None),
-                Some(length) => Request::Auth(record(&self.take(length))?),
+                Some(length) => {
+                    let record = record(&self.take(length))?;
+                    Request::Auth(record.with_remembered(self.remembered.take()))
+                }
                 None => match self.line()? {
                     None => return Ok(None),
                     Some(line) => match self.understand(&line)? {
@@ -135,7 +149,9 @@ impl Reader {
             };
             self.body = None;
             self.metadata = 0;
-            return Ok(Some(Question { client: std::mem::take(&mut self.client), request }));
+            let (client, is_ours) = (std::mem::take(&mut self.client), std::mem::take(&mut self.is_ours));
+            self.remembered = None;
+            return Ok(Some(Question { client, request, is_ours }));
         }
     }
 
@@ -175,10 +191,15 @@ impl Reader {
             return Ok(Some(Request::Enumerate));
         }
         self.metadata += line.len() + 1;
+        self.is_ours |= line == OURS;
         match line.iter().position(|&octet| octet == b'=') {
             Some(_) if self.metadata > MOST_METADATA => Err(Malformed::TooLong),
             Some(end) if &line[..end] == b"TCPREMOTEIP" => {
                 self.client = Client::at(&line[end + 1..]).map_err(|_| Malformed::Address)?;
+                Ok(None)
+            }
+            Some(end) if &line[..end] == REMEMBERED => {
+                self.remembered = Remembered::decode(&line[end + 1..]);
                 Ok(None)
             }
             Some(_) => Ok(None),
@@ -244,6 +265,23 @@ pub fn auth(record: &Record, client: &Client) -> Zeroizing<Vec<u8>> {
     let body = record.body();
     let head = format!("AUTH {}\n", body.len());
     joined(&[&metadata(client), head.as_bytes(), body])
+}
+
+/// The same to one of our workers or module programs, with what is remembered
+/// of the record.
+#[must_use]
+pub fn auth_with_remembered(record: &Record, client: &Client) -> Zeroizing<Vec<u8>> {
+    let request = auth(record, client);
+    match record.remembered() {
+        None => request,
+        Some(remembered) => joined(&[REMEMBERED, b"=", remembered.encode().as_bytes(), b"\n", &request]),
+    }
+}
+
+/// The same, from one of us to an authdaemond that may be one of us.
+#[must_use]
+pub fn auth_of_ours(record: &Record, client: &Client) -> Zeroizing<Vec<u8>> {
+    joined(&[OURS, b"\n", &auth(record, client)])
 }
 
 /// `TCPREMOTEIP=address LF PRE module service user LF`; `None` if one of them
@@ -384,6 +422,30 @@ mod tests {
         let all = questions(b"TCPREMOTEIP=::1\nX=y\nPRE . pop3 a\nPRE . pop3 b\nENUMERATE\n").unwrap();
         let addresses: Vec<_> = all.iter().map(|question| question.client.ip()).collect();
         assert_eq!(addresses, [Some("::1"), None, None]);
+    }
+
+    #[test]
+    fn a_client_of_ours_says_so_and_an_answer_travels_with_its_question() {
+        let record = Record::login(b"pop3", b"alice", b"secret").unwrap();
+        let client = Client::at(b"::1").unwrap();
+        let request = auth_of_ours(&record, &client);
+        assert!(request.starts_with(b"POSTRIDER=1\nTCPREMOTEIP=::1\nAUTH 24\n"));
+        let question = only(&request);
+        assert!(question.is_ours && question.client == client);
+        let remembered = Remembered::decode(&[b'a'; 128]);
+        let record = record.with_remembered(remembered.clone());
+        let question = only(&auth_with_remembered(&record, &client));
+        assert!(!question.is_ours && question.client == client);
+        let Request::Auth(same) = question.request else { panic!() };
+        assert_eq!(same.remembered(), remembered.as_ref());
+        // Others than ours are not told.
+        assert!(!auth(&record, &client).windows(8).any(|part| part == b"aaaaaaaa"));
+        let all = questions(b"POSTRIDER_REMEMBERED=x\nPRE . pop3 a\nAUTH 24\npop3\nlogin\nalice\nsecret\n")
+            .unwrap();
+        assert!(matches!(&all[1].request, Request::Auth(record) if record.remembered().is_none()));
+        for line in ["POSTRIDER=2", "POSTRIDER=", "XPOSTRIDER=1"] {
+            assert!(!only(format!("{line}\nENUMERATE\n").as_bytes()).is_ours);
+        }
     }
 
     #[test]

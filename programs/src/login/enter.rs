@@ -20,6 +20,8 @@ pub(super) enum Asked {
     Accepted(Box<Account>),
     /// The credentials are not good.
     Rejected,
+    /// Nobody has looked at them: too many others from there were not good.
+    TooManyFailures,
     /// Nobody can tell; why is in the log.
     CannotTell,
 }
@@ -44,6 +46,7 @@ pub(super) fn ask(record: &Record, peer: &Peer) -> Asked {
     match verdict {
         Ok(Verdict::Accept(account)) => Asked::Accepted(Box::new(account)),
         Ok(Verdict::Reject) => Asked::Rejected,
+        Ok(Verdict::Unavailable(reason)) if reason.is_after_too_many_failures() => Asked::TooManyFailures,
         Ok(Verdict::Unavailable(reason)) | Err(reason) => {
             log::authentication_error(&reason);
             Asked::CannotTell

@@ -117,6 +117,7 @@ impl Session<'_> {
                 self.conversation.accepted(signature.as_deref(), &mut self.out)
             }
             Asked::Rejected => self.conversation.rejected(),
+            Asked::TooManyFailures => self.conversation.not_looked_at(&mut self.out),
             Asked::CannotTell => self.conversation.cannot_tell(&mut self.out),
         })
     }
