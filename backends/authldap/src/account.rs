@@ -13,7 +13,7 @@ const DELIVERY: &[u8] = b"courier";
 /// The account that `entry` describes, by the `name` that was asked for.
 ///
 /// Whoever gets here knows the password, or needs none, so an entry that
-/// cannot be used is a fault of the directory, not of the client (ledger 602).
+/// cannot be used is a fault of the directory, not of the client (ledger 748).
 pub(crate) fn account(
     config: &Config,
     entry: &Entry,
@@ -58,7 +58,7 @@ fn number(field: &str, own: Option<&[u8]>, everybodys: Option<u32>) -> Result<u3
 }
 
 /// LDAP_AUXOPTIONS. A value with a comma would be several options: it is left
-/// out.
+/// out (ledger 746).
 fn options(config: &Config, entry: &Entry) -> Options {
     let values = config.attributes.options.iter().filter_map(|(attribute, option)| {
         let value = entry.value(attribute).filter(|value| !value.contains(&b','))?;

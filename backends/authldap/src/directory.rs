@@ -1,5 +1,6 @@
 //! The directory: who is found in it, and what is changed.
 
+use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const MOST_EMPTY_PAGES: u32 = 100;
 const SAMPLES: u32 = 10;
 /// A name that no entry has.
 const NOBODY: &str = "cn=nobody has this name";
+/// So many refusals are remembered.
+const REFUSALS: usize = 16;
 /// Longest time that refusing nobody takes.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(2);
 
@@ -34,8 +37,8 @@ pub(crate) struct Directory {
     binding: Link,
     /// What passwords look like here.
     typical: Typical,
-    /// How long the server took to refuse the last wrong password.
-    refusal: Duration,
+    /// How long the server took to refuse the last wrong passwords.
+    refusals: VecDeque<Duration>,
 }
 
 /// What a search for one entry has found.
@@ -53,7 +56,7 @@ impl Directory {
             searching: Link::new(config.servers.clone(), identity),
             binding: Link::new(config.servers.clone(), None),
             typical: Typical::default(),
-            refusal: Duration::ZERO,
+            refusals: VecDeque::new(),
             config,
         })
     }
@@ -127,19 +130,32 @@ impl Directory {
 
     /// Whether the server takes `password` for that of `entry`. It is asked
     /// about nobody too, and as it has nothing to compare then, the answer
-    /// waits until the last wrong password of somebody would be refused.
+    /// waits until one of the last wrong passwords would have been refused.
     fn is_bound(&mut self, entry: Option<&Entry>, password: &[u8]) -> Result<bool, Unavailable> {
         let begin = Instant::now();
         let nobody = [NOBODY, self.config.base.as_str()].join(",");
         let dn = entry.map_or(nobody.as_bytes(), Entry::dn);
         let code = self.binding.with(|connection| connection.bind(dn, password))?;
-        let is_bound = says_yes(code)? && entry.is_some();
-        match entry {
-            Some(_) if !is_bound => self.refusal = begin.elapsed().min(LONGEST_REFUSAL),
-            Some(_) => {}
-            None => thread::sleep(self.refusal.saturating_sub(begin.elapsed())),
+        let is_bound = match (entry, code) {
+            (Some(_), code) => says_yes(code)?,
+            // As some servers say of nobody.
+            (None, ResultCode::NO_SUCH_OBJECT) => false,
+            (None, code) => says_yes(code).map(|_| false)?,
+        };
+        if entry.is_none() {
+            thread::sleep(self.usual_refusal().saturating_sub(begin.elapsed()));
+        } else if !is_bound {
+            self.refusals.truncate(REFUSALS - 1);
+            self.refusals.push_front(begin.elapsed().min(LONGEST_REFUSAL));
         }
         Ok(is_bound)
+    }
+
+    /// How long refusing takes: one of the last times, another one each time.
+    fn usual_refusal(&mut self) -> Duration {
+        let Some(usual) = self.refusals.pop_back() else { return Duration::ZERO };
+        self.refusals.push_front(usual);
+        usual
     }
 
     /// Gives the owner of `entry` the password `new`: with LDAP_AUTHBIND in his
@@ -163,25 +179,32 @@ impl Directory {
         })
     }
 
-    /// Gives every entry to `each`, until that says no.
+    /// Gives every entry that has LDAP_MAIL to `each`, until that says no
+    /// (ledger 750).
     pub(crate) fn list(&mut self, each: &mut dyn FnMut(&Config, &Entry) -> bool) -> Result<(), Unavailable> {
         let config = &self.config;
         let filter = both(config.enumerate_filter.as_ref(), Filter::present(&config.attributes.mail));
         let attributes = config.attributes.of_account();
         let search = config.search(&config.base, 0, &filter, &attributes);
-        let mut has_begun = false;
+        let (mut has_begun, mut goes_on) = (false, true);
         let listed = self.searching.with(|connection| {
-            let mut each = |entry: &Entry| {
+            let mut each = |entry| {
                 has_begun = true;
-                each(config, entry)
+                goes_on = each(config, &entry);
+                goes_on
             };
             match pages(connection, &search, &mut each) {
                 // Another server's list would begin anew.
                 Err(Failure::Lost(why)) if has_begun => Ok(Err(Unavailable::new(why))),
                 listed => listed.map(|found| whole(&found)),
             }
-        });
-        listed?
+        })?;
+        if goes_on && listed.is_ok() {
+            return Ok(());
+        }
+        // The rest of the list is still to come on it.
+        self.searching.close();
+        if goes_on { listed } else { Ok(()) }
     }
 
     /// Looks at some entries, to know what passwords look like here. Where the
@@ -196,6 +219,7 @@ impl Directory {
             if let Ok(passwords) = Passwords::of(&entry, &config.attributes) {
                 typical.learn(&passwords);
             }
+            true
         };
         self.searching.with(|connection| match connection.search(&search, None, &mut learn) {
             Err(Failure::Refused(_)) | Ok(_) => Ok(()),
@@ -224,6 +248,7 @@ fn sought(link: &mut Link, search: &Search<'_>) -> Result<Sought, Unavailable> {
                 Sought::Nobody => Sought::One(entry),
                 Sought::One(_) | Sought::Several => Sought::Several,
             };
+            true
         };
         let found = connection.search(search, None, &mut seek)?;
         Ok((found, sought))
@@ -238,23 +263,23 @@ fn sought(link: &mut Link, search: &Search<'_>) -> Result<Sought, Unavailable> {
 fn pages(
     connection: &mut Connection,
     search: &Search<'_>,
-    each: &mut dyn FnMut(&Entry) -> bool,
+    each: &mut dyn FnMut(Entry) -> bool,
 ) -> Result<Found, Failure> {
     let (mut all, mut cookie, mut empty_pages) = (Found::default(), Vec::new(), 0);
     loop {
-        let (mut goes_on, mut is_empty) = (true, true);
-        let mut each_of_page = |entry: Entry| {
+        let mut is_empty = true;
+        let mut each_of_page = |entry| {
             is_empty = false;
-            goes_on = goes_on && each(&entry);
+            each(entry)
         };
         let found =
             connection.search(search, Some(Page { size: PAGE, cookie: &cookie }), &mut each_of_page)?;
         all.has_references |= found.has_references;
         empty_pages = if is_empty { empty_pages + 1 } else { 0 };
         match found.cookie {
-            Some(next) if goes_on && empty_pages <= MOST_EMPTY_PAGES => cookie = next,
-            Some(_) if goes_on => return Err(Failure::Lost("a list without an end".to_owned())),
-            _ => return Ok(all),
+            Some(next) if empty_pages <= MOST_EMPTY_PAGES => cookie = next,
+            Some(_) => return Err(Failure::Lost("a list without an end".to_owned())),
+            None => return Ok(all),
         }
     }
 }
@@ -267,6 +292,7 @@ fn whole(found: &Found) -> Result<(), Unavailable> {
     Ok(())
 }
 
+/// Who is meant cannot be told (ledger 741).
 fn ambiguous(what: &str) -> Unavailable {
     Unavailable::new(format!("{what} leads to more than one entry"))
 }

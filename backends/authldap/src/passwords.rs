@@ -230,3 +230,132 @@ fn hashed(name: &str, old: &[u8], clear: &Secret) -> Result<Secret, Unavailable>
     let prefix = if needs_prefix { "{CRYPT}" } else { "" };
     Ok(Secret::new([prefix, &made].concat().into_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, Passwords, Typical, replacing, told};
+    use crate::ldap::entry::Entry;
+    use crate::ldap::entry::tests::entry;
+    use crate::settings::Attributes;
+    use authlib::Secret;
+    use authlib::scram_keys::{Hash, Keys};
+
+    const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+    /// With these attributes for passwords.
+    fn attributes(clear: Option<&str>, crypt: Option<&str>) -> Attributes {
+        Attributes {
+            clear_password: clear.map(str::to_owned),
+            crypt_password: crypt.map(str::to_owned),
+            ..Attributes::default()
+        }
+    }
+
+    fn both() -> Attributes {
+        attributes(Some("clear"), Some("crypt"))
+    }
+
+    fn is_right(whose: &Entry, password: &str) -> bool {
+        let mut typical = Typical::default();
+        typical.learn(&Passwords::of(&entry(&[("crypt", &[SHA])]), &both()).unwrap());
+        Passwords::of(whose, &both()).unwrap().verify(password.as_bytes(), &typical).unwrap()
+    }
+
+    #[test]
+    fn any_password_of_those_in_force_is_right() {
+        let hashed = entry(&[("crypt", &["*", SHA])]);
+        assert!(is_right(&hashed, "secret") && !is_right(&hashed, "*"));
+        let clear = entry(&[("clear", &["one", "two"]), ("crypt", &[SHA])]);
+        assert!(is_right(&clear, "one") && is_right(&clear, "two") && !is_right(&clear, "secret"));
+        // A hash in the wrong place is a password like any other.
+        let astray = entry(&[("clear", &[SHA])]);
+        assert!(!is_right(&astray, "secret"));
+    }
+
+    #[test]
+    fn where_there_is_no_password_not_even_the_typical_one_is_right() {
+        for none in [entry(&[]), entry(&[("crypt", &["*"])]), entry(&[("crypt", &[""]), ("clear", &[""])])] {
+            for password in ["secret", "nobody's", "*", ""] {
+                assert!(!is_right(&none, password), "{password}");
+            }
+            assert!(!Passwords::of(&none, &both()).unwrap().verify(b"secret", &Typical::default()).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_first_real_password_is_typical_and_one_in_clear_is_not_kept() {
+        let mut typical = Typical::default();
+        for (entry, is_known) in [
+            (entry(&[]), false),
+            (entry(&[("crypt", &["*"])]), false),
+            (entry(&[("clear", &["hunter2"])]), true),
+        ] {
+            typical.learn(&Passwords::of(&entry, &both()).unwrap());
+            assert_eq!(typical.is_known(), is_known);
+        }
+        assert_eq!(format!("{typical:?}"), "Typical(Some(Clear))");
+        assert!(!typical.verify(b"hunter2").unwrap());
+    }
+
+    #[test]
+    fn one_that_cannot_be_compared_matters_only_if_no_other_is_right() {
+        let costly = "$2b$31$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+        let entry = entry(&[("crypt", &[costly, SHA])]);
+        let passwords = Passwords::of(&entry, &both()).unwrap();
+        assert_eq!(passwords.verify(b"secret", &Typical::default()), Ok(true));
+        assert!(passwords.verify(b"wrong", &Typical::default()).is_err());
+    }
+
+    #[test]
+    fn too_many_passwords_are_no_work() {
+        for (count, is_ok) in [(MOST, true), (MOST + 1, false)] {
+            let values = vec![SHA; count];
+            assert_eq!(Passwords::of(&entry(&[("crypt", &values)]), &both()).is_ok(), is_ok);
+        }
+    }
+
+    #[test]
+    fn keys_of_scram_are_found_among_other_values() {
+        let keys = Keys::derive(Hash::Sha256, b"secret", b"salt", 4096).unwrap().stored();
+        let entry = entry(&[("crypt", &[SHA, &keys])]);
+        let passwords = Passwords::of(&entry, &both()).unwrap();
+        assert_eq!(passwords.for_scram(Hash::Sha256), (Some(keys.as_bytes()), None));
+        assert_eq!(passwords.for_scram(Hash::Sha1), (None, None));
+    }
+
+    #[test]
+    fn the_first_of_each_kind_is_told() {
+        let entry = entry(&[("clear", &["", "one", "two"]), ("crypt", &[SHA, "x"])]);
+        let (clear, stored) = told(&entry, &both());
+        assert_eq!((clear.unwrap().expose(), stored.unwrap().expose()), (b"one".as_slice(), SHA.as_bytes()));
+    }
+
+    /// The attributes that change, and what their values begin with.
+    fn changes(entry: &Entry, attributes: &Attributes) -> Vec<(String, String)> {
+        let changes = replacing(entry, attributes, &Secret::copy_of(b"new")).unwrap();
+        let shown = |value: &Secret| String::from_utf8_lossy(value.expose()).chars().take(10).collect();
+        changes.iter().map(|(name, value)| ((*name).to_owned(), shown(value))).collect()
+    }
+
+    #[test]
+    fn a_new_password_goes_where_one_was_else_where_one_may_be() {
+        let change = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for (has, attributes, expected) in [
+            (entry(&[("clear", &["x"])]), both(), vec![change("clear", "new")]),
+            (entry(&[("crypt", &[SHA])]), both(), vec![change("crypt", "{CRYPT}$y$")]),
+            (entry(&[]), both(), vec![change("crypt", "$y$j9T$")]),
+            (entry(&[]), attributes(Some("clear"), None), vec![change("clear", "new")]),
+            (entry(&[]), attributes(None, Some("userPassword")), vec![change("userPassword", "{CRYPT}$y$")]),
+            (entry(&[("pw", &["x"])]), attributes(Some("pw"), Some("PW")), vec![change("pw", "new")]),
+            (entry(&[]), attributes(None, None), vec![]),
+        ] {
+            let found = changes(&has, &attributes);
+            assert_eq!(found.len(), expected.len());
+            for ((name, value), (expected_name, start)) in found.iter().zip(&expected) {
+                assert!(name == expected_name && value.starts_with(start), "{found:?} {expected:?}");
+            }
+        }
+        let both_change = changes(&entry(&[("clear", &["x"]), ("crypt", &[SHA])]), &both());
+        assert_eq!(both_change, [change("clear", "new"), change("crypt", "{CRYPT}$y$")]);
+    }
+}

@@ -89,6 +89,7 @@ pub(crate) struct EmailMap {
 }
 
 /// What things are called in the directory.
+#[derive(Default)]
 pub(crate) struct Attributes {
     pub(crate) mail: String,
     pub(crate) home: String,
@@ -123,7 +124,8 @@ impl Attributes {
     }
 }
 
-/// What `settings` say, and whom to bind as first.
+/// What `settings` say, and whom to bind as first. Version 3 is spoken in any
+/// case (ledger 745).
 pub(crate) fn understood(settings: &Settings) -> Result<(Config, Option<Identity>), Unavailable> {
     if settings.number::<u32>("LDAP_PROTOCOL_VERSION")?.is_some_and(|version| !matches!(version, 0 | 3)) {
         settings.not_honoured("LDAP_PROTOCOL_VERSION", "version 3 is spoken, others are history (RFC 3494)");
@@ -271,7 +273,8 @@ fn deref(settings: &Settings) -> Result<Deref, Unavailable> {
     }
 }
 
-/// An id for everybody: a number, or a name that `by_name` knows. Not root's.
+/// An id for everybody: a number, or a name that `by_name` knows (ledger 740).
+/// Not root's.
 fn everybodys(
     settings: &Settings,
     name: &str,

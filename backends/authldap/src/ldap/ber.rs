@@ -132,6 +132,8 @@ fn header(octets: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{ENUMERATED, INTEGER, Malformed, OCTET_STRING, Reader, element, length, number, string};
 
     #[test]
@@ -191,5 +193,24 @@ mod tests {
         assert_eq!(Reader::new(b"\x04\x01a").expect(INTEGER), Err(Malformed));
         assert_eq!(Reader::new(b"\x04\x01a").optional(INTEGER), Ok(None));
         assert_eq!(Reader::new(b"").optional(INTEGER), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_do_harm(octets in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = length(&octets);
+            let mut reader = Reader::new(&octets);
+            // Each element takes two octets at least.
+            let elements = std::iter::from_fn(|| reader.next().ok()).count();
+            prop_assert!(elements <= octets.len() / 2);
+        }
+
+        #[test]
+        fn what_is_written_is_read(value in any::<u32>(), content in prop::collection::vec(any::<u8>(), 0..300)) {
+            let octets = element(0x30, &[&number(INTEGER, value), &string(&content)]);
+            let mut sequence = Reader::new(Reader::new(&octets).expect(0x30).unwrap());
+            prop_assert_eq!(sequence.number(INTEGER), Ok(value));
+            prop_assert_eq!(sequence.expect(OCTET_STRING), Ok(content.as_slice()));
+        }
     }
 }

@@ -127,20 +127,23 @@ impl Connection {
         self.result(message::BIND_RESPONSE)
     }
 
-    /// Gives each entry that is found to `each`. Without a page the whole search
-    /// has one end; with one it may take its time as long as something comes.
+    /// Gives each entry that is found to `each`, until that says no: the rest
+    /// is not waited for, and the connection is lost. Without a page the whole
+    /// search has one end; with one it may take its time as long as something
+    /// comes.
     pub(crate) fn search(
         &mut self,
         search: &Search<'_>,
         page: Option<Page<'_>>,
-        each: &mut dyn FnMut(Entry),
+        each: &mut dyn FnMut(Entry) -> bool,
     ) -> Result<Found, Failure> {
         self.begin(&message::search(search), page.map(message::page).as_ref())?;
         let mut found = Found::default();
         loop {
             let answer = self.answer()?;
             match answer.tag {
-                message::SEARCH_ENTRY => each(Entry::parse(answer.content)?),
+                message::SEARCH_ENTRY if each(Entry::parse(answer.content)?) => {}
+                message::SEARCH_ENTRY => return Err(Failure::Lost("nobody listens any more".to_owned())),
                 message::SEARCH_REFERENCE => found.has_references = true,
                 message::SEARCH_DONE => {
                     match answer.result()?.lost_if_busy()? {

@@ -56,32 +56,61 @@ impl fmt::Debug for Entry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::Entry;
-    use crate::ldap::ber::{Reader, SEQUENCE, SET, elements, string};
+    use crate::ldap::ber::{Octets, Reader, SEQUENCE, SET, elements, string};
+    use proptest::prelude::*;
+
+    /// What a server says of the entry `cn=a` with these attributes.
+    fn encoded(attributes: &[(&str, &[&str])]) -> Vec<u8> {
+        let strings =
+            |values: &[&str]| values.iter().map(|value| string(value.as_bytes())).collect::<Vec<Octets>>();
+        let attributes = attributes.iter().map(|(name, values)| {
+            elements(SEQUENCE, &[string(name.as_bytes()), elements(SET, &strings(values))])
+        });
+        [string(b"cn=a"), elements(SEQUENCE, &attributes.collect::<Vec<_>>())]
+            .map(|octets| octets.to_vec())
+            .concat()
+    }
+
+    /// An entry with these attributes.
+    pub(crate) fn entry(attributes: &[(&str, &[&str])]) -> Entry {
+        Entry::parse(Reader::new(&encoded(attributes))).unwrap()
+    }
+
+    const ATTRIBUTES: &[(&str, &[&str])] =
+        &[("userPassword", &["", "a", "b"]), ("mail", &["m"]), ("none", &[])];
 
     #[test]
     fn values_are_found_by_the_attributes_name_in_any_case() {
-        let set =
-            |values: &[&[u8]]| elements(SET, &values.iter().map(|value| string(value)).collect::<Vec<_>>());
-        let attribute = |name: &[u8], values: &[&[u8]]| elements(SEQUENCE, &[string(name), set(values)]);
-        let attributes = elements(
-            SEQUENCE,
-            &[
-                attribute(b"userPassword", &[b"", b"a", b"b"]),
-                attribute(b"mail", &[b"m"]),
-                attribute(b"none", &[]),
-            ],
-        );
-        let octets = [string(b"cn=a").as_slice(), attributes.as_slice()].concat();
-        let entry = Entry::parse(Reader::new(&octets)).unwrap();
+        let entry = entry(ATTRIBUTES);
         assert_eq!(entry.dn(), b"cn=a");
         assert_eq!(entry.value("USERPASSWORD"), Some(b"a".as_slice()));
         assert_eq!(entry.values("userpassword").collect::<Vec<_>>(), [b"".as_slice(), b"a", b"b"]);
         assert_eq!((entry.value("none"), entry.value("other")), (None, None));
+        assert!(!format!("{entry:?}").contains('a'));
+    }
+
+    #[test]
+    fn half_an_entry_is_none() {
+        let octets = encoded(ATTRIBUTES);
         for end in 0..octets.len() {
             assert!(Entry::parse(Reader::new(&octets[..end])).is_err());
         }
-        assert!(!format!("{entry:?}").contains('a'));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_do_harm(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Entry::parse(Reader::new(&octets));
+        }
+
+        #[test]
+        fn no_damaged_entry_does_harm(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let mut octets = encoded(ATTRIBUTES);
+            let at = at.index(octets.len());
+            octets[at] = octet;
+            let _ = Entry::parse(Reader::new(&octets));
+        }
     }
 }

@@ -307,6 +307,7 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::{Filter, Names};
     use crate::ldap::ber::{self, Reader};
+    use proptest::prelude::*;
 
     fn encoded(text: &str) -> Vec<u8> {
         Filter::parse(text).unwrap().encode(Names::default()).to_vec()
@@ -393,5 +394,22 @@ mod tests {
     fn filters_are_made_without_text_too() {
         let made = Filter::all(vec![Filter::present("mail"), Filter::equal("mail", b"*")]);
         assert_eq!(made.encode(Names::default()).to_vec(), encoded("(&(mail=*)(mail=\\2a))"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in "[()&|!=*<>~:\\\\@a2 é]{0,40}") {
+            for filter in [Filter::parse(&text), Filter::parse_with_places(&text)].into_iter().flatten() {
+                let encoded = filter.encode(Names { user: b"u", realm: b"r" });
+                prop_assert_eq!(ber::length(&encoded), Ok(Some(encoded.len())));
+            }
+        }
+
+        #[test]
+        fn a_name_stays_in_its_place(user in prop::collection::vec(any::<u8>(), 0..40)) {
+            let filter = Filter::parse_with_places("(uid=@user@)").unwrap();
+            let encoded = filter.encode(Names { user: &user, realm: b"" });
+            prop_assert_eq!(encoded.to_vec(), Filter::equal("uid", &user).encode(Names::default()).to_vec());
+        }
     }
 }

@@ -63,17 +63,21 @@ fn host_and_port(authority: &str, usual: u16) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
-            (host, port.strip_prefix(':').or(port.is_empty().then_some(""))?)
+            // `%25` is the `%` before the name of an interface (RFC 6874).
+            (decoded(host)?, port.strip_prefix(':').or(port.is_empty().then_some(""))?)
         }
-        None => authority.split_once(':').unwrap_or((authority, "")),
+        None => {
+            let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+            (host.to_owned(), port)
+        }
     };
     let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:%".contains(&octet);
     if !host.bytes().all(is_name) {
         return None;
     }
-    let host = if host.is_empty() { "localhost" } else { host };
+    let host = if host.is_empty() { "localhost".to_owned() } else { host };
     let port = if port.is_empty() { usual } else { port.parse().ok().filter(|port| *port != 0)? };
-    Some((host.to_owned(), port))
+    Some((host, port))
 }
 
 /// Without `%2F` and the like.
@@ -90,6 +94,7 @@ fn decoded(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::Uri;
+    use proptest::prelude::*;
 
     fn shown(text: &str) -> Option<Vec<String>> {
         Some(Uri::list(text)?.iter().map(ToString::to_string).collect())
@@ -101,7 +106,7 @@ mod tests {
             shown("ldap://a, ldaps://b.example:3636,LDAP://[::1]:1389/\tldaps://[fe80::1%25eth0]").unwrap();
         assert_eq!(
             list,
-            ["ldap://a:389", "ldaps://b.example:3636", "ldap://[::1]:1389", "ldaps://[fe80::1%25eth0]:636"]
+            ["ldap://a:389", "ldaps://b.example:3636", "ldap://[::1]:1389", "ldaps://[fe80::1%eth0]:636"]
         );
         assert_eq!(
             shown("ldap:///o=base??sub, ldap://h:/").unwrap(),
@@ -136,6 +141,13 @@ mod tests {
             "ldapi://%ff",
         ] {
             assert_eq!(Uri::list(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in "(ldap|ldaps|ldapi)?[:/\\[\\]%,.a0é ]{0,30}") {
+            let _ = Uri::list(&text);
         }
     }
 }

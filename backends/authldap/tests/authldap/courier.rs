@@ -194,8 +194,12 @@ fn both_list_the_same_accounts() {
     if !is_here() {
         return;
     }
-    let people = person("alice", "mailbox: Mail\nshared: x") + &person("bob", "description: staff");
-    let house = House::with(&people);
+    let people = [
+        person("alice", "mailbox: Mail\nshared: x"),
+        person("bob", "description: staff"),
+        person("carol", "mail: carol2\nmail: carola@example.com\ndescription: staff"),
+    ];
+    let house = House::with(&people.concat());
     for more in ["LDAP_FILTER (objectClass=*)", "LDAP_ENUMERATE_FILTER (description=staff)"] {
         let settings = format!("LDAP_MAILDIR mailbox\nLDAP_AUXOPTIONS shared=sharedgroup\n{more}");
         let (theirs, ours) = Both::with(&house, &settings).ask(b"ENUMERATE\n");

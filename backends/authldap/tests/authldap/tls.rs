@@ -2,7 +2,7 @@
 
 use testbed::slapd::Slapd;
 
-use crate::house::{House, alice, as_reader, is_possible};
+use crate::house::{House, SSHA, alice, as_reader, is_possible, person};
 use crate::impostor::{Impostor, Then};
 
 /// What a login of alice comes to, and what is logged.
@@ -18,13 +18,14 @@ fn a_server_with_a_certificate_that_is_trusted_is_talked_to() {
     if !is_possible() {
         return;
     }
-    let house = House::with(&alice());
+    let house = House::with(&person("alice", &format!("cryptPassword: {SSHA}\nuserPassword: {SSHA}")));
     let certificates = house.slapd.certificates().unwrap();
     let authority = certificates.authority().display().to_string();
     let stranger = certificates.stranger().display().to_string();
     let start_tls = "LDAP_TLS 1".to_owned();
     let ldaps = format!("LDAP_URI {}", house.slapd.ldaps());
-    for settings in [&start_tls, &ldaps] {
+    let start_tls_and_bind = format!("{start_tls}\nLDAP_AUTHBIND 1");
+    for settings in [&start_tls, &ldaps, &start_tls_and_bind] {
         for demand in [None, Some("demand"), Some("hard"), Some("try")] {
             let trusting = |file| {
                 let demand = demand.map(|demand| ("LDAPTLS_REQCERT", demand));
