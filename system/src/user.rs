@@ -178,6 +178,14 @@ fn next() -> io::Result<Option<Listed>> {
     }
 }
 
+/// The name of this process's effective user.
+///
+/// # Errors
+/// What getpwuid_r(3) reports; a user without an entry is `Ok(None)`.
+pub fn own_name() -> io::Result<Option<String>> {
+    Ok(User::from_uid(Uid::effective())?.map(|user| user.name))
+}
+
 /// gid of the group called `name`.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ pub mod postgres;
 pub mod process;
 pub mod scram;
 pub mod slapd;
+pub mod sql;
 pub mod stand;
 pub mod wire;
 

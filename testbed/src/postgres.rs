@@ -151,7 +151,8 @@ impl Postgres {
         if !output.status.success() {
             return Err(format!("psql: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
-        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+        let printed = String::from_utf8(output.stdout)?;
+        Ok(printed.strip_suffix('\n').unwrap_or(&printed).to_owned())
     }
 
     /// A data base of its own called `name`, which [`USER`] and the other users

@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("system", &["nix", "rustix", "thiserror", "zeroize"]),
     ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
     ("authldap", &["authlib", "programs", "rustls", "system", "zeroize"]),
-    ("authmysql", &["authlib", "mysql_async", "programs", "system", "tokio", "zeroize"]),
+    ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver", "tokio"]),
     (
         "authoauth2",
         &[
@@ -54,8 +54,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "authpgsql",
         &[
             "authlib",
+            "futures-util",
             "programs",
             "rustls",
+            "sqldriver",
             "system",
             "tokio",
             "tokio-postgres",
@@ -64,7 +66,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("authsqlite", &["authlib", "programs", "rusqlite", "system", "zeroize"]),
-    ("testbed", &["base64", "hmac", "md-5", "nix", "sha1", "sha2", "tempfile"]),
+    ("sqldriver", &["authlib", "tokio"]),
+    ("testbed", &["base64", "hmac", "libtest-mimic", "md-5", "nix", "sha1", "sha2", "tempfile"]),
     ("xtask", &["anyhow", "nix", "system", "tempfile", "testbed"]),
 ];
 
