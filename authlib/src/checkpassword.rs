@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
@@ -117,10 +117,13 @@ impl Module for Checkpassword {
     }
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
-        match record.credentials() {
-            Some(login) => self.ask(login, client).unwrap_or_else(Verdict::from),
-            None => Verdict::Reject,
+        let Some(login) = record.credentials() else { return Verdict::Reject };
+        let began = Instant::now();
+        let verdict = self.ask(login, client).unwrap_or_else(Verdict::from);
+        if let Verdict::Reject = verdict {
+            helper::hold_back_a_no(began);
         }
+        verdict
     }
 
     /// Nobody is known without a password.

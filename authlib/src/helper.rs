@@ -39,6 +39,8 @@ const QUESTION: i32 = 3;
 const ANSWER: i32 = 1;
 /// Most octets of a message.
 const LIMIT: usize = 16 * 1024;
+/// A no comes a whole number of steps after the question.
+const STEP: Duration = Duration::from_millis(250);
 /// How long a killed program may take to be gone.
 const AFTER_SIGKILL: Duration = Duration::from_secs(2);
 
@@ -215,6 +217,18 @@ fn message(socket: impl AsFd) -> io::Result<Option<Whole>> {
     }))
 }
 
+/// Waits before a no that was found to a question of the moment `began`: other
+/// people's code knows sooner that there is no such user than that a password is
+/// wrong, and neither may be told from the other (ledger 765).
+pub fn hold_back_a_no(began: Instant) {
+    thread::sleep(until_next_step(began.elapsed()));
+}
+
+fn until_next_step(elapsed: Duration) -> Duration {
+    let over = elapsed.as_nanos() % STEP.as_nanos();
+    STEP.saturating_sub(Duration::from_nanos(u64::try_from(over).unwrap_or_default()))
+}
+
 /// The question that this program was started for, if it is a helper, which
 /// from now on ends with whoever asked.
 ///
@@ -282,7 +296,7 @@ pub fn split<const N: usize>(octets: &[u8]) -> Option<[&[u8]; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Left, Said, ask, join, split};
+    use super::{Left, Said, ask, join, split, until_next_step};
     use std::io;
     use std::process::Command;
     use std::time::Duration;
@@ -350,6 +364,14 @@ mod tests {
             }
         }
         panic!("{pid} still runs");
+    }
+
+    #[test]
+    fn a_no_waits_for_the_next_step() {
+        for (elapsed, wait) in [(0, 250), (1, 249), (249, 1), (250, 250), (260, 240), (2100, 150)] {
+            let waits = until_next_step(Duration::from_millis(elapsed));
+            assert_eq!(waits, Duration::from_millis(wait), "{elapsed}");
+        }
     }
 
     #[test]

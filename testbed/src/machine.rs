@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -55,6 +55,8 @@ impl Machine {
     fn with_line(self, name: &str, mode: u32, lines: &str, directory: &Path) -> Outcome<Machine> {
         let (own, theirs) = (directory.join(name), Path::new("/etc").join(name));
         fs::write(&own, format!("{}{lines}", fs::read_to_string(&theirs)?))?;
+        // A group may read the shadow data base.
+        chown(&own, None, Some(fs::metadata(&theirs)?.gid()))?;
         fs::set_permissions(&own, Permissions::from_mode(mode))?;
         Ok(self.with(&own, &theirs))
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use authlib::helper::{self, Left, Said};
 use authlib::passwd::Passwd;
@@ -30,12 +30,13 @@ impl Module for Pam {
     }
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
-        let Some(login) = record.credentials().filter(can_be_asked) else { return Verdict::Reject };
-        match ask(record.service(), &login, client) {
-            Ok(Some(user)) => account(&user, &login, client),
-            Ok(None) => Verdict::Reject,
-            Err(reason) => reason.into(),
+        let Some(login) = record.credentials() else { return Verdict::Reject };
+        let began = Instant::now();
+        let verdict = judge(record.service(), &login, client);
+        if let Verdict::Reject = verdict {
+            helper::hold_back_a_no(began);
         }
+        verdict
     }
 
     /// PAM knows nobody without a password; the passwd data base does. What that
@@ -49,6 +50,17 @@ impl Module for Pam {
 
     fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
         Passwd::authpwd().enumerate(each)
+    }
+}
+
+fn judge(service: &[u8], login: &Login<'_>, client: &Client) -> Verdict {
+    if !can_be_asked(login) {
+        return Verdict::Reject;
+    }
+    match ask(service, login, client) {
+        Ok(Some(user)) => account(&user, login, client),
+        Ok(None) => Verdict::Reject,
+        Err(reason) => reason.into(),
     }
 }
 

@@ -313,6 +313,33 @@ fn the_account_is_that_of_the_user_whom_the_modules_have_made_of_it() {
 }
 
 #[test]
+fn in_a_chain_it_becomes_the_user_and_an_ordinary_user_can_ask_for_himself() {
+    if !is_here() {
+        return;
+    }
+    let stand = Stand::new(&[], SHADOW);
+    let (uid, gid) = stand.account.owner;
+    let home = stand.account.home.display();
+    let alices = ["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"];
+    for (words, groups) in [([].as_slice(), format!("{gid} 64115")), (&alices, gid.to_string())] {
+        for (password, shown) in
+            [("secret", format!("{uid} {groups} alice {home} {home}\n")), ("wrong", String::new())]
+        {
+            let mut command = stand.command(words);
+            // Standard input becomes descriptor 3. Whom nobody accepted is not shown.
+            command.args(["/bin/sh", "-c", "exec \"$@\" 3<&0", "sh"]).arg(stand.programs.path("authpam"));
+            let shows = "[ -z \"$AUTHENTICATED\" ] || echo \"$(id -u) $(id -G) $AUTHENTICATED $HOME $(pwd)\"";
+            command.args(["/bin/sh", "-c", shows]).env_remove("AUTHENTICATED");
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            write!(child.stdin.take().unwrap(), "pop3\nlogin\nalice\n{password}\n\n").unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), shown, "{words:?} {password}");
+        }
+    }
+}
+
+#[test]
 fn without_root_it_answers_on_its_standard_input_too() {
     let mut command = Command::new(AUTHPAM);
     command.env("POSTRIDER_PIPE", "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

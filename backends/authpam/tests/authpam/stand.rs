@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 use testbed::authdaemond::OurAuthdaemond;
@@ -83,6 +84,13 @@ impl Stand {
         let mut daemon = OurAuthdaemond::new(&program, &self.directory.path().join("ours")).unwrap();
         daemon.start_behind(&self.machine.words(), rc).unwrap();
         daemon
+    }
+
+    /// A command for what `words`, and those that are added to it, run there.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("env");
+        command.args(self.machine.words()).args(words);
+        command
     }
 
     /// Courier's.
