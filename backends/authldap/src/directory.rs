@@ -23,6 +23,8 @@ const MOST_EMPTY_PAGES: u32 = 100;
 const SAMPLES: u32 = 10;
 /// A name that no entry has.
 const NOBODY: &str = "cn=nobody has this name";
+/// What LDAP_EMAILMAP leads nobody to.
+const NO_HANDLE: &[u8] = b"nobody has this handle";
 /// So many refusals are remembered.
 const REFUSALS: usize = 16;
 /// Longest time that refusing nobody takes.
@@ -82,11 +84,16 @@ impl Directory {
         if !self.config.is_bind_proof && !self.typical.is_known() {
             self.learn()?;
         }
-        let Some((attribute, value)) = self.handle(&self.config.in_domain(user))? else { return Ok(None) };
+        let handle = self.handle(&self.config.in_domain(user))?;
+        let is_somebody = handle.is_some();
+        // Nobody is looked for as well, so that this takes as long.
+        let (attribute, value) =
+            handle.unwrap_or_else(|| (self.config.attributes.mail.clone(), NO_HANDLE.to_vec()));
         let filter = both(self.config.filter.as_ref(), Filter::equal(&attribute, &value));
         let mut attributes = self.config.attributes.of_account();
         attributes.extend(self.config.attributes.of_passwords());
         match sought(&mut self.searching, &only(&self.config, &self.config.base, &filter, &attributes))? {
+            _ if !is_somebody => Ok(None),
             Sought::Nobody => Ok(None),
             Sought::One(entry) => Ok(Some(entry)),
             Sought::Several => Err(ambiguous("the name")),

@@ -56,7 +56,7 @@ fn the_next_server_of_the_list_is_asked_and_kept() {
     let silent = Impostor::saying(&[], Then::Silence);
     let garbage = Impostor::saying(&[b"220 mail.example.com ESMTP\r\n"], Then::Silence);
     let list = [closed.as_str(), &silent.uri(), &garbage.uri(), &house.slapd.ldap()].join(", ");
-    let mut program = house.program(&format!("LDAP_URI {list}\nLDAP_TIMEOUT 1"));
+    let mut program = house.program(&format!("LDAP_URI {list}\nLDAP_TIMEOUT 5"));
     for _ in 0..5 {
         assert!(program.lets_in("alice", "secret").unwrap());
     }
@@ -158,7 +158,7 @@ fn a_server_that_ends_in_the_middle_of_a_list_leaves_it_without_an_end() {
     let entry = answer(1, 0x64, &content);
     for then in [Then::Silence, Then::Goodbye] {
         let impostor = Impostor::saying(&[&entry], then);
-        let mut program = house.program(&format!("LDAP_URI {}\nLDAP_TIMEOUT 1", impostor.uri()));
+        let mut program = house.program(&format!("LDAP_URI {}\nLDAP_TIMEOUT 5", impostor.uri()));
         let error = program.ask(b"ENUMERATE\n").unwrap_err().to_string();
         assert!(error.contains("alice\\t5000\\t5000\\t/x"), "{error}");
         // Not a second time from the beginning.

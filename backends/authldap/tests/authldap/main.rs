@@ -7,6 +7,7 @@ mod bind;
 mod cells;
 mod changes;
 mod courier;
+mod daemon;
 mod failures;
 mod house;
 mod impostor;

@@ -1,6 +1,9 @@
 //! What each setting does.
 
-use crate::house::{House, SSHA, alice, is_possible, look_up, person};
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::house::{AUTHLDAP, House, SSHA, alice, is_possible, look_up, person};
 
 #[test]
 fn a_name_without_a_domain_gets_one() {
@@ -216,7 +219,57 @@ fn settings_that_make_no_sense_are_said_and_nobody_is_let_in_or_turned_away() {
     assert!(program.log().unwrap().contains("LDAP_URI is no list of ldap://"));
     house.configure("");
     assert!(program.lets_in("alice", "secret").unwrap());
-    std::fs::remove_file(house.configuration().join("authldaprc")).unwrap();
+    fs::remove_file(house.configuration().join("authldaprc")).unwrap();
     let mut program = house.program_with(&[]);
     assert_eq!(program.log_in("alice", "secret").unwrap(), "UNAVAILABLE\n");
+}
+
+/// Name and value of each setting in Courier's sample file, also of those that
+/// are comments in it.
+fn sample() -> Option<Vec<(String, String)>> {
+    let text = fs::read_to_string("/etc/courier/authldaprc").ok()?;
+    let settings = text.lines().filter_map(|line| {
+        let line = line.trim_start_matches(['#', ' ']);
+        let (name, value) = line.split_once(char::is_whitespace)?;
+        let is_name = name.starts_with("LDAP_") && name.bytes().all(|c| c.is_ascii_uppercase() || c == b'_');
+        // What else begins with a name is a sentence.
+        let is_setting =
+            !line.starts_with(&format!("{name} ")) || value.starts_with(' ') || !value.contains(' ');
+        (is_name && is_setting).then(|| (name.to_owned(), value.trim().to_owned()))
+    });
+    Some(settings.collect())
+}
+
+#[test]
+fn every_setting_of_the_sample_file_is_known_and_described() {
+    let Some(settings) = sample() else {
+        let reason = "/etc/courier/authldaprc is not there (Debian: courier-authlib-ldap)";
+        return testbed::courier::leave_out(reason).unwrap();
+    };
+    let page = fs::read_to_string(testbed::root().join("docs/back-ends.md")).unwrap();
+    let mut text = String::new();
+    for (name, value) in &settings {
+        // Nobody is to be asked, and not every machine has these users.
+        let value = match name.as_str() {
+            "LDAP_URI" => "ldapi://%2Fno%2Fsuch%2Fsocket",
+            "LDAP_GLOB_UID" => "nobody",
+            "LDAP_GLOB_GID" => "nogroup",
+            _ => value,
+        };
+        text.push_str(&format!("{name}\t{value}\n"));
+        assert!(page.contains(&format!("`{name}`")), "{name} is not described");
+    }
+    for name in
+        ["LDAP_URI", "LDAP_AUTHBIND", "LDAP_AUXOPTIONS", "LDAP_MAILROOT", "LDAP_EMAILMAP_MAIL", "LDAP_GID"]
+    {
+        assert!(settings.iter().any(|(other, _)| other == name), "{name}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("authldaprc"), format!("{text}##NAME: MARKER:0\n")).unwrap();
+    let mut command = Command::new(AUTHLDAP);
+    let command = command.env("POSTRIDER_SYSCONFDIR", directory.path()).stdin(Stdio::null());
+    let log = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    // All that is wrong is that nobody listens there.
+    assert!(log.contains("/no/such/socket: No such file or directory"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
 }

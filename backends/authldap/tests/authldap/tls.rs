@@ -86,7 +86,7 @@ fn where_starttls_is_refused_nothing_is_said_in_clear() {
             Then::Silence,
         );
         let settings = format!(
-            "LDAP_URI {}\nLDAP_TLS 1\nLDAP_TIMEOUT 1\nLDAP_AUTHBIND 1\n{}",
+            "LDAP_URI {}\nLDAP_TLS 1\nLDAP_TIMEOUT 5\nLDAP_AUTHBIND 1\n{}",
             impostor.uri(),
             as_reader()
         );
@@ -126,7 +126,7 @@ fn a_server_that_wants_a_certificate_is_shown_ours() {
     let authority = certificates.authority().display().to_string();
     let (certificate, key) = certificates.client();
     let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-    let settings = format!("LDAP_URI {}\nLDAP_TIMEOUT 5", house.slapd.ldaps());
+    let settings = format!("LDAP_URI {}", house.slapd.ldaps());
     let ours = [
         ("LDAPTLS_CACERT", authority.as_str()),
         ("LDAPTLS_CERT", certificate.as_str()),
