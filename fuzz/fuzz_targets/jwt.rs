@@ -15,8 +15,11 @@ use authoauth2::rules::Rules;
 use libfuzzer_sys::fuzz_target;
 
 /// All that was ever signed with the keys.
-const SIGNED: [&str; 3] =
-    [include_str!("../seeds/jwt/rs256"), include_str!("../seeds/jwt/es256"), include_str!("../seeds/jwt/eddsa")];
+const SIGNED: [&str; 3] = [
+    include_str!("../seeds/jwt/rs256"),
+    include_str!("../seeds/jwt/es256"),
+    include_str!("../seeds/jwt/eddsa"),
+];
 /// When it was good.
 const NOW: f64 = 1_000_000.0;
 
