@@ -14,6 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::authdaemond::ask;
+use crate::machine;
 use crate::process::{Running, command_behind, daemon};
 use crate::{Outcome, PATIENCE};
 
@@ -39,9 +40,8 @@ pub fn missing() -> Option<String> {
 #[must_use]
 pub fn missing_authdaemond() -> Option<String> {
     missing().or_else(|| {
-        let permitted = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
-        let permitted = permitted.is_ok_and(|status| status.success());
-        (!permitted).then(|| "Courier's authdaemond needs root and a mount namespace of its own".to_owned())
+        let words = "Courier's authdaemond needs root and a mount namespace of its own";
+        machine::missing().map(|_| words.to_owned())
     })
 }
 

@@ -124,9 +124,12 @@ fn is_plain_name(service: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pam, can_be_asked, is_plain_name};
+    use super::{Pam, can_be_asked, heard, is_plain_name};
+    use crate::words::Answer;
+    use authlib::helper::{self, Left, Message, Said};
     use authlib::record::Login;
     use authlib::{Client, Module, Record, Verdict};
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn a_service_is_a_file_of_its_directory() {
@@ -146,6 +149,29 @@ mod tests {
             &"x".repeat(65),
         ] {
             assert!(!is_plain_name(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_one_whole_answer_of_a_process_that_ended_well_is_believed() {
+        let left = |status: i32, said: Said| Left { status: ExitStatusExt::from_raw(status), said };
+        let one = |answer: Answer<'_>| {
+            Said::One(Message { octets: helper::join(&answer.fields()), uid: 0, gid: 0 })
+        };
+        let accepted = || one(Answer::Accepted(b"alice"));
+        assert_eq!(heard(&left(0, accepted())), Ok(Some(b"alice".to_vec())));
+        assert_eq!(heard(&left(0, one(Answer::Rejected))), Ok(None));
+        assert!(heard(&left(0, one(Answer::Unavailable(b"down")))).is_err());
+        let half =
+            Said::One(Message { octets: b"postrider pam 1\0rejected".to_vec().into(), uid: 0, gid: 0 });
+        for left in [
+            left(1 << 8, accepted()),
+            left(9, one(Answer::Rejected)),
+            left(0, half),
+            left(0, Said::Nothing),
+            left(0, Said::TooMuch),
+        ] {
+            assert!(heard(&left).is_err(), "{left:?}");
         }
     }
 
