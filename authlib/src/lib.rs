@@ -25,6 +25,7 @@ pub mod cram;
 pub mod custom;
 pub mod daemon;
 pub mod domain;
+pub mod exclusive;
 pub mod helper;
 pub mod hmac_state;
 pub mod module;

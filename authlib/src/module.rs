@@ -171,6 +171,12 @@ impl PasswordChange {
         &self.new
     }
 
+    /// Whether this is the same password, to be stored anew in a better form.
+    #[must_use]
+    pub fn is_renewal(&self) -> bool {
+        self.old.expose() == self.new.expose()
+    }
+
     /// A login with the old password, to see whether it is right.
     ///
     /// # Errors

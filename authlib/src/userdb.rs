@@ -10,7 +10,10 @@
 //!   userdbshadow.dat  alice → systempw=$1$…
 //! ```
 
+mod change;
+pub mod compile;
 pub mod database;
+pub mod edit;
 pub mod field;
 mod gdbm;
 pub mod text;
@@ -23,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::account::{Account, Ids, Unavailable, Verdict, id, path, text as plain};
 use crate::hmac_state::Hash;
-use crate::module::{Client, Entry, Module};
+use crate::module::{Changed, Client, Entry, Module, PasswordChange};
 use crate::options::Options;
 use crate::password;
 use crate::printable::reason;
@@ -35,6 +38,8 @@ use database::Lookup;
 /// The two files that a userdb text is compiled to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Userdb {
+    /// The text, a file or a directory of files.
+    pub source: PathBuf,
     /// `FILE.dat`: everything but passwords.
     pub public: PathBuf,
     /// `FILEshadow.dat`: the passwords.
@@ -51,7 +56,7 @@ impl Userdb {
             name.push(ending);
             PathBuf::from(name)
         };
-        Userdb { public: beside(".dat"), shadow: beside("shadow.dat") }
+        Userdb { source: source.to_owned(), public: beside(".dat"), shadow: beside("shadow.dat") }
     }
 
     /// Whether the credentials of `record` belong to an account of this data
@@ -124,6 +129,10 @@ impl Module for Userdb {
             Ok(None) => Verdict::Reject,
             Err(reason) => reason.into(),
         }
+    }
+
+    fn change_password(&mut self, change: &PasswordChange) -> Changed {
+        change::change(self, change)
     }
 
     /// Records that are no account anybody could use, such as the reverse

@@ -10,7 +10,6 @@ pub mod chain_module;
 pub mod checkpassword;
 pub mod connection;
 pub mod environment;
-pub mod exclusive;
 pub mod log;
 pub mod login;
 pub mod mailbox;

@@ -2,7 +2,6 @@
 //! authlib 8). What it changes is in force after makeuserdb.
 
 mod arguments;
-mod edit;
 
 use std::env;
 use std::ffi::OsString;
@@ -11,14 +10,15 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use authlib::exclusive::PATIENCE;
 use authlib::printable::{printable, reason};
+use authlib::userdb::edit::{self, Assignment, Change, Text};
 use authlib::userdb::text::{self, Line};
 use zeroize::Zeroizing;
 
 use crate::places;
 use crate::prompt::{self, Echo};
 use arguments::{Action, Call, Setting};
-use edit::{Assignment, Change};
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,8 @@ enum Failed {
     NoValue(String),
     #[error("{}: not a file.", .0.display())]
     NotAFile(PathBuf),
-    #[error("{}: {} is there more than once.", .0.display(), .1)]
-    Twice(PathBuf, String),
+    #[error(transparent)]
+    Edit(#[from] edit::Failed),
     #[error("{}: {}", .0.display(), reason(.1))]
     System(PathBuf, io::Error),
 }
@@ -77,12 +77,19 @@ fn perform(call: &Call) -> Result<(), Failed> {
         Action::Set { name, settings } => {
             // Values that were not given are asked for before anything is
             // locked, since people take their time.
-            let assignments =
+            let assignments: Vec<_> =
                 settings.iter().map(|setting| complete(name, setting)).collect::<Result<_, _>>()?;
-            edit::edit(file, name, &Change::Set(assignments))
+            edit(file, name, &Change::Set(&assignments))
         }
-        Action::Unset { name, fields } => edit::edit(file, name, &Change::Unset(fields)),
-        Action::Delete { name } => edit::edit(file, name, &Change::Delete),
+        Action::Unset { name, fields } => edit(file, name, &Change::Unset(fields)),
+        Action::Delete { name } => edit(file, name, &Change::Delete),
+    }
+}
+
+fn edit(file: &Path, name: &[u8], change: &Change<'_>) -> Result<(), Failed> {
+    match Text::lock(file, PATIENCE)?.edit(name, change)? {
+        Some(edited) => Ok(edited.install()?),
+        None => Ok(()),
     }
 }
 

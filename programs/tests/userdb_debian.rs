@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use authlib::userdb::Userdb;
-use authlib::{Record, Verdict, password};
+use authlib::{Changed, Module, PasswordChange, Record, Verdict, password};
 use testbed::courier::{self, Authdaemond};
 
 const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
@@ -234,6 +234,31 @@ fn they_can_change_a_password_in_a_directory_that_we_compiled() {
     assert!(ours_accepts(&directory, "alice", "secret"));
     assert!(theirs.authtest(&["alice", "secret", "another"]));
     assert!(ours_accepts(&directory, "alice", "another") && !ours_accepts(&directory, "alice", "secret"));
+}
+
+#[test]
+fn a_password_that_we_have_changed_is_known_to_them() {
+    if !is_here(courier::missing_authdaemond()) {
+        return;
+    }
+    let mut theirs = Theirs::start();
+    let directory = theirs.etc().join("userdb");
+    fs::create_dir_all(directory.join("sub")).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let record = |name: &str, stored: &str| format!("{name}\tuid=5000|gid=5000|home=/h|systempw={stored}\n");
+    let accounts = record("alice", STORED[0].0) + &record("bob", STORED[0].0);
+    write_private(&directory.join("sub/file"), &accounts);
+    // Without -f: then records say from which file they come.
+    let made = theirs.daemon.command(courier::MAKEUSERDB).unwrap().status().unwrap();
+    assert!(made.success());
+    let change = PasswordChange::new(b"pop3", b"alice", b"secret", b"another").unwrap();
+    assert_eq!(Userdb::of(&directory).change_password(&change), Changed::Done);
+    assert!(theirs.authtest(&["alice", "another"]) && !theirs.authtest(&["alice", "secret"]));
+    // And back.
+    assert!(theirs.authtest(&["alice", "another", "third"]));
+    let change = PasswordChange::new(b"pop3", b"alice", b"third", b"fourth").unwrap();
+    assert_eq!(Userdb::of(&directory).change_password(&change), Changed::Done);
+    assert!(theirs.authtest(&["alice", "fourth"]));
 }
 
 #[test]

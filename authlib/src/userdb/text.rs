@@ -153,6 +153,13 @@ pub fn split(fields: &[u8]) -> impl Iterator<Item = &[u8]> {
     fields.split(|&octet| octet == b'|').filter(|field| !field.is_empty())
 }
 
+/// The name and the value of a field that has a value.
+#[must_use]
+pub fn name_and_value(field: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = field.iter().position(|&octet| octet == b'=')?;
+    Some((&field[..equals], &field[equals + 1..]))
+}
+
 fn name_of(field: &[u8]) -> &[u8] {
     field.split(|&octet| octet == b'=').next().unwrap_or(field)
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use authlib::exclusive::directory_of;
+
 use crate::log;
 
 /// How many connections may wait for accept(2); the kernel bounds it again.
@@ -38,7 +40,7 @@ pub(super) fn listen(socket: &Path) -> io::Result<UnixListener> {
 /// # Errors
 /// What the system reports.
 pub(super) fn make_directory(socket: &Path) -> io::Result<()> {
-    let directory = crate::exclusive::directory_of(socket);
+    let directory = directory_of(socket);
     match DirBuilder::new().mode(0o750).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -47,7 +49,7 @@ pub(super) fn make_directory(socket: &Path) -> io::Result<()> {
 
 /// Answers hold hashes and passwords.
 fn warn_if_open(socket: &Path) {
-    let directory = crate::exclusive::directory_of(socket);
+    let directory = directory_of(socket);
     if fs::metadata(directory).is_ok_and(|status| status.permissions().mode() & 0o001 != 0) {
         log::warning(&format_args!("{}: every user of this machine may ask here", directory.display()));
     }
