@@ -16,6 +16,7 @@ pub mod courier;
 pub mod cram;
 pub mod dialogue;
 pub mod ledger;
+pub mod logins;
 pub mod machine;
 pub mod maildrop;
 pub mod mariadb;

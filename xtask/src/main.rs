@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo` and `cargo xtask test`.
+//! The project's commands: `cargo xtask demo`, `cargo xtask test` and others.
 //!
 //! One file for each command; they call cargo and the built programs, and
 //! nothing of the product depends on them.
 
+mod bench;
 mod debian;
 mod demo;
 mod fuzz;
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo                      build, and serve a throw-away account on a loopback port until Ctrl-C
   test                      run all the tests
   promises                  check what no compiler checks (part of test)
+  bench logins              measure logins with PostgreSQL, userdb and Courier's authdaemond
   fuzz [TARGET [SECONDS]]   run one fuzz target, or all, for so long each (default 60)
 ";
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["promises"] => promises::run(),
+        ["bench", "logins"] => bench::logins(),
         ["fuzz"] => fuzz::run(None, 60),
         ["fuzz", target] => fuzz::run(Some(target), 60),
         ["fuzz", target, seconds] if seconds.parse::<u32>().is_ok() => {

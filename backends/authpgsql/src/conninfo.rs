@@ -147,6 +147,7 @@ fn decoded(text: &str) -> Result<Zeroizing<String>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::{Malformed, parse};
+    use proptest::prelude::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
         let plain = |(keyword, value): super::Pair| (keyword, value.to_string());
@@ -217,6 +218,22 @@ mod tests {
             ("postgresql://h/d?x", Malformed::NoValue(1)),
         ] {
             assert_eq!(parse(text), Err(flaw), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in "(postgresql://|)[ a-z='\\\\@:/?&%0-9,\\[\\]é]{0,60}") {
+            if let Ok(pairs) = parse(&text) {
+                prop_assert!(pairs.iter().all(|(keyword, _)| !keyword.contains(' ')) || text.contains("://"));
+            }
+        }
+
+        #[test]
+        fn a_quoted_value_reads_back(value in "\\PC{0,40}") {
+            let quoted = value.replace('\\', "\\\\").replace('\'', "\\'");
+            let pairs = parse(&format!("user='{quoted}' dbname = x")).unwrap();
+            prop_assert_eq!(pairs[0].1.as_str(), value.as_str());
         }
     }
 }

@@ -80,6 +80,7 @@ fn unescaped(field: &[u8]) -> Zeroizing<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::{find, password};
+    use proptest::prelude::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
@@ -115,5 +116,12 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert_eq!(password(&path, WHO).unwrap().unwrap().expose(), b"hunter2");
         assert!(password(directory.path(), WHO).unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in prop::collection::vec(prop::sample::select(b"h:5432du*\\\n#p\xff".to_vec()), 0..80)) {
+            let _found = find(&text, WHO);
+        }
     }
 }

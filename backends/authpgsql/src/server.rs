@@ -38,3 +38,46 @@ impl Server for Postgres {
         connect(&self.0).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Postgres;
+    use authlib::rcfile::Settings;
+    use authlib::sql::{Database, Dialect, Statement};
+    use sqldriver::Driver;
+    use testbed::courier::leave_out;
+    use testbed::postgres;
+    use testbed::sql::Server;
+
+    #[test]
+    fn a_session_is_closed_while_nobody_asks_and_opened_when_somebody_does() {
+        if let Some(reason) = postgres::missing() {
+            leave_out(&reason).unwrap();
+            return;
+        }
+        let server = postgres::Postgres::start().unwrap();
+        let settings = format!("{}##NAME: MARKER:0\n", server.connection("postgres", None));
+        let settings = Settings::parse(settings.as_bytes()).unwrap();
+        let mut database = Driver::<Postgres>::from_settings(&settings).unwrap();
+        let statement = Statement::parse("SELECT 1", Dialect::Postgres, &[]).unwrap();
+        let sessions = || {
+            let question = "SELECT COUNT(*) FROM pg_stat_activity WHERE usename = 'mail'";
+            server.sql("postgres", question).unwrap()
+        };
+        assert_eq!(sessions(), "0");
+        for _ in 0..2 {
+            assert_eq!(database.rows(&statement, &[], 2).unwrap().len(), 1);
+            assert_eq!(database.rows(&statement, &[], 2).unwrap().len(), 1);
+            assert_eq!(sessions(), "1");
+            database.idle();
+            database.idle();
+            // The server ends its process after the good-bye.
+            for _ in 0..1000 {
+                if sessions() == "0" {
+                    break;
+                }
+            }
+            assert_eq!(sessions(), "0");
+        }
+    }
+}

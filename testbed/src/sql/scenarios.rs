@@ -29,6 +29,7 @@ pub(super) fn all<S: Server>() -> Vec<(&'static str, Run<S>)> {
         ("what_the_server_refuses_is_unavailable", refusals),
         ("names_that_are_long_or_foreign_are_names", names),
         ("a_session_that_the_server_has_ended_is_opened_anew", ended_sessions),
+        ("a_table_that_is_changed_meanwhile_is_asked_as_it_is", a_changed_table),
         ("changed_settings_count_from_the_next_question_on", changed_settings),
         ("the_cells_of_the_table_are_true", cells),
         ("couriers_module_gives_the_same_answers", joint::the_same_answers),
@@ -438,6 +439,26 @@ fn ended_sessions<S: Server>(program: &Path, server: &S) -> Outcome {
         house.sql(S::END_SESSIONS)?;
     }
     expect(&module.log()?, "")
+}
+
+fn a_changed_table<S: Server>(program: &Path, server: &S) -> Outcome {
+    let house = House::of_alice(server)?;
+    let mut module = house.module(program)?;
+    for change in [
+        "SELECT 1",
+        "ALTER TABLE passwd ADD COLUMN more int",
+        "ALTER TABLE passwd DROP COLUMN uid",
+        "ALTER TABLE passwd ADD COLUMN uid varchar(20) DEFAULT '5000'",
+        "ALTER TABLE passwd DROP COLUMN home",
+    ] {
+        house.sql(change)?;
+        let answer = module.log_in("alice", "secret")?;
+        let is_there = !change.contains("DROP COLUMN");
+        expect(&answer.contains("UID=5000\n").to_string(), &is_there.to_string())
+            .and_then(|()| expect(&(answer == "UNAVAILABLE\n").to_string(), &(!is_there).to_string()))
+            .map_err(|fault| format!("{change}: {fault}: {answer:?}"))?;
+    }
+    Ok(())
 }
 
 fn changed_settings<S: Server>(program: &Path, server: &S) -> Outcome {

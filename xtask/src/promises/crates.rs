@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("system", &["nix", "rustix", "thiserror", "zeroize"]),
     ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
     ("authldap", &["authlib", "programs", "rustls", "system", "zeroize"]),
-    ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver", "tokio"]),
+    ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver"]),
     (
         "authoauth2",
         &[

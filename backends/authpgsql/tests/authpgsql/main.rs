@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 mod columns;
+mod logins;
 mod ways;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_authpgsql");
 
 /// The tests that are PostgreSQL's alone.
 const OWN: &[Test<Postgres>] = &[
+    ("ten_thousand_logins_a_hundred_at_once_lose_none", logins::ten_thousand_a_hundred_at_once_lose_none),
     ("sockets_networks_and_uris", ways::sockets_networks_and_uris),
     ("the_environment_and_password_files", ways::the_environment_and_password_files),
     ("tls_as_sslmode_says", ways::tls_as_sslmode_says),
