@@ -13,8 +13,11 @@
 //! and a clear password can be compared with them too. Whoever has them can
 //! play the server towards the client, but cannot log in.
 //!
-//! Passwords are taken as the octets they are; there is no SASLprep here, so
-//! one that is not ASCII has to be typed in the form that was hashed.
+//! Passwords are prepared with SASLprep (RFC 4013), as RFC 5802 wants it, so that
+//! it does not matter how a client types an accent. One that SASLprep refuses,
+//! or that is not UTF-8, is taken as the octets it is; PostgreSQL does the same.
+
+use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -120,7 +123,7 @@ impl Keys {
             return None;
         }
         let rounds = Rounds::new(iterations).ok()?;
-        let salted = hash.prf().derive(clear, salt, rounds);
+        let salted = hash.prf().derive(&prepared(clear), salt, rounds);
         let client_key = hash.hmac(&salted, b"Client Key");
         Some(Keys {
             hash,
@@ -194,9 +197,15 @@ impl Keys {
         &self.salt
     }
 
-    /// Whether they are those of the password `clear`.
+    /// Whether they are those of the password `clear`, prepared or, as some
+    /// servers make them, not.
     #[must_use]
     pub fn check(&self, clear: &[u8]) -> bool {
+        let prepared = prepared(clear);
+        self.are_of(&prepared) || (*prepared != *clear && self.are_of(clear))
+    }
+
+    fn are_of(&self, clear: &[u8]) -> bool {
         let salted = self.hash.prf().derive(clear, &self.salt, self.rounds);
         let client_key = self.hash.hmac(&salted, b"Client Key");
         self.hash.digest(&client_key).ct_eq(&self.stored_key).into()
@@ -222,6 +231,15 @@ impl Keys {
     }
 }
 
+/// The password as keys are derived from it.
+fn prepared(clear: &[u8]) -> Zeroizing<Vec<u8>> {
+    let prepared = std::str::from_utf8(clear).ok().and_then(|text| stringprep::saslprep(text).ok());
+    Zeroizing::new(match prepared {
+        Some(Cow::Owned(text)) => text.into_bytes(),
+        Some(Cow::Borrowed(_)) | None => clear.to_vec(),
+    })
+}
+
 fn strip_name<'a>(stored: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = stored.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then_some(rest)
@@ -229,7 +247,7 @@ fn strip_name<'a>(stored: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hash, Keys};
+    use super::{Hash, Keys, Rounds};
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
@@ -291,6 +309,40 @@ mod tests {
             let others = Keys::derive(hash, b"Pencil", &salt, 4096).unwrap();
             assert!(!others.is_proof(message, &proof));
         }
+    }
+
+    /// The examples of RFC 4013 section 3, and passwords that it does not allow.
+    #[test]
+    fn passwords_are_prepared_where_that_can_be_done() {
+        for (typed, same) in [
+            ("I\u{ad}X", "IX"),
+            ("\u{aa}", "a"),
+            ("\u{2168}", "IX"),
+            ("e\u{301}", "\u{e9}"),
+            ("a\u{a0}b", "a b"),
+        ] {
+            for hash in Hash::ALL {
+                let keys = Keys::derive(hash, typed.as_bytes(), b"salt", 1).unwrap();
+                assert!(keys.check(same.as_bytes()) && keys.check(typed.as_bytes()), "{typed:?}");
+            }
+        }
+        for refused in
+            [b"\x07".as_slice(), "\u{627}1".as_bytes(), b"\xff", "\u{1f600}".as_bytes(), b"user", b"USER"]
+        {
+            let keys = Keys::derive(Hash::Sha1, refused, b"salt", 1).unwrap();
+            assert!(keys.check(refused) && !keys.check(b"User"), "{refused:?}");
+        }
+    }
+
+    /// `\u{e9}` with and without an accent of its own, hashed as it was typed.
+    #[test]
+    fn keys_of_a_password_that_was_not_prepared_are_compared_all_the_same() {
+        let typed = "e\u{301}".as_bytes();
+        let salted = Hash::Sha256.prf().derive(typed, b"salt", Rounds::new(1).unwrap());
+        let stored_key = Hash::Sha256.digest(&Hash::Sha256.hmac(&salted, b"Client Key"));
+        let keys = Keys::derive(Hash::Sha256, b"", b"salt", 1).unwrap();
+        let keys = Keys { stored_key: stored_key.into(), ..keys };
+        assert!(keys.check(typed) && !keys.check("\u{e9}".as_bytes()));
     }
 
     #[test]

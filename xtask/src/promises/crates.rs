@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "rustix",
             "sha1",
             "sha2",
+            "stringprep",
             "subtle",
             "system",
             "thiserror",
