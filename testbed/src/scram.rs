@@ -60,6 +60,13 @@ impl Answer {
         Answer { header, binding, ..self }
     }
 
+    /// The same by a client that could bind, and believes that the server
+    /// cannot (RFC 5802 section 6).
+    #[must_use]
+    pub fn believing_that_nobody_can_bind(self) -> Answer {
+        Answer { header: "y,,".to_owned(), binding: STANDARD.encode("y,,"), ..self }
+    }
+
     /// The line that answers `line`, the server's last one; both end in CRLF.
     ///
     /// # Errors
