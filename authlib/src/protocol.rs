@@ -11,6 +11,18 @@
 //! PRE . pop3 nobody LF
 //!   FAIL LF
 //! ```
+//!
+//! SCRAM takes two questions, both AUTH (ledger 426, 427; [`scram`](crate::scram)
+//! says why). An authdaemond that knows nothing of them says FAIL to the first,
+//! which to ours means that the mechanism cannot be had, and nothing about a
+//! password.
+//!
+//! ```text
+//! AUTH 25 LF pop3 LF scram-sha-256 LF alice LF
+//!   SALT=20000:c2FsdA== LF . LF
+//! AUTH 310 LF pop3 LF scram-sha-256 LF alice LF bj1hbGlj… LF cj1y… LF Yz1i… LF cHJv… LF
+//!   UID=5000 LF … SERVERSIGNATURE=djE2… LF . LF
+//! ```
 
 pub mod answer;
 pub mod request;
