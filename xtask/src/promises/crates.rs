@@ -45,7 +45,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "rustls",
             "serde",
             "serde_json",
-            "system",
             "ureq",
             "zeroize",
         ],
