@@ -24,34 +24,39 @@ enum Kept {
 }
 
 /// The machine's own users.
-#[derive(Clone, Copy, Debug)]
-pub struct Passwd(Kept);
+#[derive(Debug)]
+pub struct Passwd {
+    kept: Kept,
+    /// A password as most of them most likely have it: the first that was seen.
+    /// It stands in for those that are missing or locked (ledger 458, 603).
+    typical: Option<Secret>,
+}
 
 impl Passwd {
     /// authpwd: with the passwords of the passwd data base. It finds none where
     /// they are in the shadow data base.
     #[must_use]
     pub fn authpwd() -> Self {
-        Passwd(Kept::InPasswd)
+        Passwd { kept: Kept::InPasswd, typical: None }
     }
 
     /// authshadow: with the passwords of the shadow data base, which root may
     /// read.
     #[must_use]
     pub fn authshadow() -> Self {
-        Passwd(Kept::InShadow)
+        Passwd { kept: Kept::InShadow, typical: None }
     }
 
     /// The account called `user` and its stored password, which is empty if it
     /// has none; `None` if there is no such user or its time is over.
-    fn find(self, user: &[u8]) -> Result<Option<(String, system::user::Passwd, Secret)>, Unavailable> {
+    fn find(&self, user: &[u8]) -> Result<Option<(String, system::user::Passwd, Secret)>, Unavailable> {
         let failed = |error| Unavailable::new(format!("the user data base: {}", reason(&error)));
         let Ok(name) = std::str::from_utf8(user) else { return Ok(None) };
         if name.is_empty() || name.contains('\0') {
             return Ok(None);
         }
         let Some(passwd) = system::user::passwd(name).map_err(failed)? else { return Ok(None) };
-        let stored = match self.0 {
+        let stored = match self.kept {
             Kept::InPasswd => Secret::copy_of(&passwd.password),
             Kept::InShadow => match system::shadow::by_name(name).map_err(failed)? {
                 Some(shadow) if !shadow.is_expired => Secret::copy_of(&shadow.password),
@@ -64,7 +69,7 @@ impl Passwd {
 
 impl Module for Passwd {
     fn name(&self) -> &str {
-        match self.0 {
+        match self.kept {
             Kept::InPasswd => "authpwd",
             Kept::InShadow => "authshadow",
         }
@@ -76,14 +81,24 @@ impl Module for Passwd {
             Ok(found) => found,
             Err(reason) => return reason.into(),
         };
-        // A hash is computed in any case, so that an unknown user takes as long.
-        let stored = found.as_ref().map_or(password::NOBODYS, |(_, _, stored)| stored.expose());
-        let is_right = match record.is_remembered(stored) {
-            true => true,
-            false => match black_box(password::verify(stored, login.password)) {
-                Ok(is_right) => is_right,
-                Err(reason) => return reason.into(),
-            },
+        let own = found.as_ref().map(|(_, _, stored)| stored.expose());
+        let own = own.filter(|stored| password::is_password(stored));
+        let is_right = match own {
+            Some(own) if record.is_remembered(own) => Ok(true),
+            Some(own) => password::verify(own, login.password),
+            None => {
+                // In vain, so that nobody can tell who is missing or locked.
+                let others = self.typical.as_ref().map_or(password::NOBODYS, Secret::expose);
+                let _in_vain = black_box(password::verify(others, login.password));
+                Ok(false)
+            }
+        };
+        if let (None, Some(own)) = (&self.typical, own) {
+            self.typical = Some(Secret::copy_of(own));
+        }
+        let is_right = match is_right {
+            Ok(is_right) => is_right,
+            Err(reason) => return reason.into(),
         };
         match found.filter(|_| is_right).map(account) {
             Some(Ok(account)) => {

@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::process::{Running, command_behind, daemon};
+use crate::stopwatch::look_alike;
 use crate::{Outcome, PATIENCE};
 
 /// A running `authdaemond` of ours.
@@ -111,6 +112,23 @@ impl OurAuthdaemond {
     /// What the socket reports.
     pub fn ask(&self, request: &[u8]) -> Outcome<Vec<u8>> {
         ask(&self.socket(), request)
+    }
+
+    /// Finds that it rejects a wrong password of all `users` after the same time,
+    /// whether or not they exist or are locked. Failed logins must cost nothing:
+    /// `POSTRIDER_FAILURES=0`.
+    ///
+    /// # Errors
+    /// One can tell two of them apart, or one is not rejected.
+    pub fn rejects_alike(&self, users: &[&str]) -> Outcome {
+        let ask = |user: &str| -> Outcome {
+            let body = format!("pop3\nlogin\n{user}\nwrong\n");
+            let answer = self.ask(format!("AUTH {}\n{body}", body.len()).as_bytes())?;
+            let said = String::from_utf8_lossy(&answer);
+            if said == "FAIL\n" { Ok(()) } else { Err(format!("{user}: {said}").into()) }
+        };
+        let mut runs: Vec<_> = users.iter().map(|user| (*user, move || ask(user))).collect();
+        look_alike(&mut runs.iter_mut().map(|(user, run)| (*user, run as _)).collect::<Vec<_>>())
     }
 
     /// The directory of its configuration.

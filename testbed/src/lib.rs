@@ -31,6 +31,7 @@ pub mod scram;
 pub mod slapd;
 pub mod sql;
 pub mod stand;
+pub mod stopwatch;
 pub mod wire;
 
 use std::path::PathBuf;
