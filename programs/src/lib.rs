@@ -4,6 +4,7 @@
 //! The programs themselves, under `src/bin/`, are a few lines each.
 
 pub mod authdaemond;
+pub mod authpasswd;
 pub mod authtest;
 pub mod chain;
 pub mod chain_module;
@@ -17,10 +18,12 @@ pub mod maildirmake;
 pub mod makeuserdb;
 pub mod module_program;
 pub mod modules;
+mod new_password;
 mod pidfile;
 pub mod pipe_face;
 pub mod places;
 pub mod prompt;
+pub mod pw2userdb;
 pub mod skeleton;
 pub mod tcpd;
 pub mod userdb_tool;

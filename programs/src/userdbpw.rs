@@ -11,11 +11,10 @@ use std::process::ExitCode;
 
 use authlib::hmac_state::Hash;
 use authlib::password::new::{self, Scheme};
-use authlib::printable::has_control;
 use authlib::scram_keys;
 use zeroize::Zeroizing;
 
-use crate::prompt::{self, Echo};
+use crate::new_password;
 
 /// What is made of the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +28,8 @@ enum Form {
 enum Failed {
     #[error("invalid argument.")]
     Argument,
-    #[error("no password was given.")]
-    Nothing,
-    #[error("the two passwords are not the same.")]
-    NotTheSame,
-    #[error("the password is empty; nobody could log in with it.")]
-    Empty,
-    #[error("the password holds a control character; nobody could log in with it.")]
-    ControlOctet,
+    #[error(transparent)]
+    Refused(#[from] new_password::Refused),
     #[error(transparent)]
     New(#[from] new::Failed),
     #[error(transparent)]
@@ -85,14 +78,9 @@ fn form(arguments: &[OsString]) -> Result<Form, Failed> {
 }
 
 fn convert(form: Form) -> Result<(), Failed> {
-    let password = password()?;
-    if let Form::Password(scheme) = form
-        && let Some(counted) = scheme.counted().filter(|counted| password.len() > *counted)
-    {
-        let _ = writeln!(
-            io::stderr(),
-            "userdbpw: only the first {counted} characters count in this form; -yescrypt uses all of them."
-        );
+    let password = new_password::ask()?;
+    if let Form::Password(scheme) = form {
+        new_password::note_length("userdbpw", scheme, &password);
     }
     let mut stored = match form {
         Form::Password(scheme) => Zeroizing::new(new::stored(scheme, &password)?),
@@ -101,23 +89,6 @@ fn convert(form: Form) -> Result<(), Failed> {
     stored.push('\n');
     io::stdout().write_all(stored.as_bytes())?;
     Ok(())
-}
-
-/// The password; a person types it twice. What no login can ever carry is
-/// refused (ledger 605).
-fn password() -> Result<Zeroizing<Vec<u8>>, Failed> {
-    let password = prompt::line("Password: ", Echo::Hidden)?.ok_or(Failed::Nothing)?;
-    if prompt::is_terminal() {
-        let again = prompt::line("Reenter password: ", Echo::Hidden)?.ok_or(Failed::Nothing)?;
-        if again != password {
-            return Err(Failed::NotTheSame);
-        }
-    }
-    match password.as_slice() {
-        [] => Err(Failed::Empty),
-        octets if has_control(octets) => Err(Failed::ControlOctet),
-        _ => Ok(password),
-    }
 }
 
 #[cfg(test)]

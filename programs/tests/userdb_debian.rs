@@ -14,6 +14,8 @@ use std::process::Command;
 use authlib::userdb::Userdb;
 use authlib::{Changed, Module, PasswordChange, Record, Verdict, password};
 use testbed::courier::{self, Authdaemond};
+use testbed::machine::Machine;
+use testbed::process::command_behind;
 
 const THEIR_USERDBPW: &str = "/usr/sbin/userdbpw";
 const OUR_MAKEUSERDB: &str = env!("CARGO_BIN_EXE_makeuserdb");
@@ -299,4 +301,54 @@ fn what_their_userdbpw_makes_is_recognised() {
     for hash in authlib::hmac_state::Hash::ALL {
         assert_eq!(made(THEIR_USERDBPW, &format!("-{}", hash.name())), hash.stored(b"secret").as_str());
     }
+}
+
+#[test]
+fn authpasswd_of_both_makes_the_same_digests() {
+    const THEIRS: &str = "/usr/sbin/authpasswd";
+    if !is_here(missing(THEIRS)) {
+        return;
+    }
+    let ours = env!("CARGO_BIN_EXE_authpasswd");
+    for method in ["md5", "md5raw", "sha", "sha256", "sha512"] {
+        assert_eq!(made(ours, method), made(THEIRS, method), "{method}");
+    }
+    for method in ["", "ssha"] {
+        let (one, two) = (made(ours, method), made(THEIRS, method));
+        assert!(password::check(one.as_bytes(), b"secret") && password::check(two.as_bytes(), b"secret"));
+        assert!(method.is_empty() || one.len() == two.len(), "{one} {two}");
+    }
+    // Ledger 621, 622 and 623.
+    assert!(made(THEIRS, "").starts_with("$1$") && made(ours, "").starts_with("$y$"));
+    for method in ["crypt", "sha1", "foo"] {
+        assert!(made(THEIRS, method).starts_with("{SSHA}") && !made(ours, method).starts_with("{SSHA}"));
+    }
+}
+
+#[test]
+fn pw2userdb_of_both_writes_the_same_accounts() {
+    const THEIRS: &str = "/usr/sbin/pw2userdb";
+    if !is_here(missing(THEIRS)) || !is_here(testbed::machine::missing()) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let account = testbed::chain::Account { home: "/home/alice".into(), owner: (64_110, 64_111) };
+    let shadow = format!("{}:19000:0:99999:7:::", STORED[0].0);
+    let machine = Machine::new().with_alice(&account, &shadow, directory.path()).unwrap();
+    let text = |program: &str, words: &[&str]| {
+        let output = command_behind(&machine.words(), Path::new(program)).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let ours = env!("CARGO_BIN_EXE_pw2userdb");
+    let accounts = text(ours, &[]);
+    assert_eq!(accounts, text(THEIRS, &[]));
+    assert_eq!(text(ours, &["-nouid"]), text(THEIRS, &["-nouid"]));
+    let userdb = directory.path().join("userdb");
+    write_private(&userdb, &accounts.join("\n"));
+    compile(OUR_MAKEUSERDB, &userdb);
+    assert!(ours_accepts(&userdb, "alice", "secret") && !ours_accepts(&userdb, "alice", "wrong"));
 }

@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use authlib::password::check;
@@ -246,25 +246,118 @@ fn userdbpw_makes_what_the_manual_says_and_refuses_what_is_useless() {
 
 #[test]
 fn a_person_types_the_password_twice_and_never_sees_it() {
+    for (program, word, start) in [
+        (env!("CARGO_BIN_EXE_userdbpw"), "-hmac-md5", "cd3ba7deaad6e5ca"),
+        (env!("CARGO_BIN_EXE_authpasswd"), "md5", "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ=="),
+    ] {
+        let (output, shown) = typed(program, word, ["secret", "secret"]);
+        assert!(output.status.success() && output.stdout.starts_with(start.as_bytes()), "{program}");
+        assert!(!shown.windows(6).any(|window| window == b"secret"), "{program}");
+        let (output, _) = typed(program, word, ["secret", "secert"]);
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{program}");
+    }
+}
+
+/// What `program` makes of two lines that a person types, and what the terminal
+/// has shown.
+fn typed(program: &str, word: &str, lines: [&str; 2]) -> (Output, Vec<u8>) {
     let terminal = nix::pty::openpty(None, None).unwrap();
     let mut keyboard = fs::File::from(terminal.master);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_userdbpw"));
-    command.arg("-hmac-md5").stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = Command::new(program);
+    command.arg(word).stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut errors = child.stderr.take().unwrap();
-    for prompt in ["Password: ", "\nReenter password: "] {
+    for (prompt, line) in ["Password: ", "\nReenter password: "].iter().zip(lines) {
         let mut shown = vec![0; prompt.len()];
         errors.read_exact(&mut shown).unwrap();
         assert_eq!(shown, prompt.as_bytes());
-        keyboard.write_all(b"secret\n").unwrap();
+        writeln!(keyboard, "{line}").unwrap();
     }
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stdout.starts_with(b"cd3ba7deaad6e5ca"));
     // What the terminal has shown can be read here; the end of it is an error.
     drop(command);
     let mut shown = Vec::new();
     let _ = keyboard.read_to_end(&mut shown);
-    assert!(!shown.windows(6).any(|window| window == b"secret"));
+    (output, shown)
+}
+
+#[test]
+fn authpasswd_makes_what_its_manual_says() {
+    let house = House::new();
+    let authpasswd = |words: &[&str], input| house.run(env!("CARGO_BIN_EXE_authpasswd"), words, input);
+    for (method, stored) in [
+        ("md5", "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ==\n"),
+        ("md5raw", "{MD5RAW}5ebe2294ecd0e0f08eab7690d2a6ee69\n"),
+        // Ledger 622.
+        ("sha1", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"),
+        ("sha256", "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=\n"),
+    ] {
+        assert_eq!(authpasswd(&[method], "secret\n"), said(stored, "", 0));
+    }
+    for (words, start, length) in [
+        // Ledger 621.
+        ([].as_slice(), "$y$j9T$", 73),
+        // Ledger 622.
+        (&["crypt"], "", 13),
+        (&["ssha"], "{SSHA}", 38),
+        (&["sha512"], "{SHA512}", 96),
+        // Ledger 623.
+        (&["md5crypt"], "$1$", 34),
+        (&["sha512crypt"], "$6$rounds=", 120),
+        (&["bcrypt"], "$2b$12$", 60),
+        (&["yescrypt"], "$y$j9T$", 73),
+        (&["argon2id"], "$argon2id$", 97),
+        (&["scram-sha-1"], "{SCRAM-SHA-1}", 101),
+        (&["scram-sha-256"], "{SCRAM-SHA-256}", 135),
+    ] {
+        let made = authpasswd(words, "secret\n");
+        let stored = made.output.trim_end();
+        assert!(made.status == 0 && made.errors.is_empty(), "{made:?}");
+        assert!(stored.starts_with(start) && stored.len() == length, "{words:?} {stored}");
+        assert!(check(stored.as_bytes(), b"secret") && !check(stored.as_bytes(), b"Secret"));
+        if words != ["sha512"] {
+            assert_ne!(made, authpasswd(words, "secret\n"));
+        }
+    }
+    let long = authpasswd(&["crypt"], "nine chars\n");
+    assert!(
+        long.status == 0 && long.errors.starts_with("authpasswd: only the first 8 characters"),
+        "{long:?}"
+    );
+}
+
+#[test]
+fn authpasswd_refuses_what_is_no_method_or_no_password() {
+    let house = House::new();
+    let authpasswd = |words: &[&str], input| house.run(env!("CARGO_BIN_EXE_authpasswd"), words, input);
+    for words in [["foo"].as_slice(), &["-md5"], &["md5", "x"], &[""], &["MD5"]] {
+        let usage = authpasswd(words, "secret\n");
+        assert!(usage.errors.starts_with("Usage: authpasswd [method]\n"), "{usage:?}");
+        assert!(usage.output.is_empty() && usage.status == 1, "{usage:?}");
+    }
+    for input in ["", "\n", "sec\tret\n", "secret\r\n"] {
+        let refused = authpasswd(&[], input);
+        assert!(refused.errors.starts_with("authpasswd: ") && refused.output.is_empty(), "{refused:?}");
+        assert_eq!(refused.status, 1);
+    }
+}
+
+#[test]
+fn pw2userdb_writes_a_text_that_makeuserdb_takes() {
+    let house = House::new();
+    let pw2userdb = |words: &[&str]| house.run(env!("CARGO_BIN_EXE_pw2userdb"), words, "");
+    let usage = pw2userdb(&["x"]);
+    assert!(usage.errors.starts_with("Usage: pw2userdb [-nouid]\n") && usage.status == 1, "{usage:?}");
+    let text = pw2userdb(&[]);
+    if fs::File::open("/etc/shadow").is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+        assert_eq!(text, said("", "pw2userdb: /etc/shadow: Permission denied\n", 1));
+        return;
+    }
+    assert!(text.status == 0 && text.output.contains("root\tuid=0|gid=0|home=/root|shell="), "{text:?}");
+    assert!(text.output.contains("\n0=\troot\n") || text.output.starts_with("0=\troot\n"), "{text:?}");
+    assert!(!pw2userdb(&["-nouid"]).output.contains("0=\troot\n"));
+    house.write("userdb", &text.output);
+    assert_eq!(house.makeuserdb(&[]), done());
 }
 
 #[test]
