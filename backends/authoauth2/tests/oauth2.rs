@@ -14,5 +14,7 @@ mod issuer;
 mod program;
 #[path = "oauth2/servers.rs"]
 mod servers;
+#[path = "oauth2/together.rs"]
+mod together;
 #[path = "oauth2/tokens.rs"]
 mod tokens;

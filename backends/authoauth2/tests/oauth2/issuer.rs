@@ -39,15 +39,18 @@ impl Issuer {
     }
 }
 
-/// Settings that say who may make tokens, and `more`.
+/// Settings that say who may make tokens, and `more`, which is first; servers
+/// that are to answer have time.
 pub(crate) fn settings(more: &str) -> String {
-    format!("OAUTH2_ISSUER {ISSUER}\nOAUTH2_AUDIENCE {AUDIENCE}\n{more}\n##NAME: MARKER:0\n")
+    format!(
+        "{more}\nOAUTH2_ISSUER {ISSUER}\nOAUTH2_AUDIENCE {AUDIENCE}\nOAUTH2_TIMEOUT 15\n##NAME: MARKER:0\n"
+    )
 }
 
-/// What a token says that is good for five minutes, and `more`.
+/// What a token says that is good for an hour, and `more`.
 pub(crate) fn claims(more: &str) -> String {
     let now = now();
-    format!(r#"{{"iss":"{ISSUER}","aud":["other","{AUDIENCE}"],"iat":{now},"exp":{},{more}}}"#, now + 300)
+    format!(r#"{{"iss":"{ISSUER}","aud":["other","{AUDIENCE}"],"iat":{now},"exp":{},{more}}}"#, now + 3600)
 }
 
 /// Seconds since 1970.

@@ -18,8 +18,7 @@ use testbed::oauth::{Answer, Key, Kind, Server, key_set};
 use crate::issuer::{Issuer, KEYS, claims, settings};
 use crate::program::{Program, Said};
 
-const MADE: &str =
-    "OAUTH2_UID 5000\nOAUTH2_GID 5001\nOAUTH2_HOME /srv/mail/$(local_part)\nOAUTH2_TIMEOUT 1\n";
+const MADE: &str = "OAUTH2_UID 5000\nOAUTH2_GID 5001\nOAUTH2_HOME /srv/mail/$(local_part)\n";
 
 fn alice() -> Said {
     Said::Accept("alice".to_owned(), "/srv/mail/alice".to_owned())
@@ -41,10 +40,29 @@ fn wrong_answers(right: &str, elsewhere: String) -> Vec<(Answer, &'static str)> 
         (Answer::Half(right.to_owned()), ""),
         (Answer::Endless, "is larger than"),
         (Answer::EndlessHead, ""),
-        (Answer::Drip, "timeout"),
-        (Answer::Silence, "timeout"),
         (Answer::End, ""),
     ]
+}
+
+/// Answers that never end.
+const SLOW: [Answer; 2] = [Answer::Drip, Answer::Silence];
+const IMPATIENT: &str = "OAUTH2_TIMEOUT 1\n";
+
+#[test]
+fn a_slow_server_is_not_waited_for() {
+    let issuer = Issuer::new(Kind::Es256).unwrap();
+    let token = issuer.token("alice").unwrap();
+    let keys = issuer.settings(&format!("{IMPATIENT}{MADE}"));
+    for settings in [keys, introspection(&issuer.server, &format!("{IMPATIENT}{MADE}"))] {
+        let mut program = Program::start(&settings).unwrap();
+        for answer in SLOW {
+            issuer.server.answer(KEYS, answer.clone());
+            issuer.server.answer("/introspect", answer.clone());
+            assert_eq!(program.show("alice", &token).unwrap(), Said::Unavailable, "{answer:?}");
+        }
+        let log = program.log().unwrap();
+        assert_eq!(log.matches(": timeout: global, user=alice\n").count(), SLOW.len(), "{log}");
+    }
 }
 
 #[test]
@@ -110,7 +128,8 @@ fn a_new_key_is_found_when_a_token_names_it() {
 #[test]
 fn strangers_cannot_make_us_ask_for_keys_again_and_again() {
     let issuer = Issuer::new(Kind::EdDsa).unwrap();
-    let mut program = Program::start(&issuer.settings(MADE)).unwrap();
+    let seldom = format!("{MADE}OAUTH2_JWKS_PAUSE 3600\n");
+    let mut program = Program::start(&issuer.settings(&seldom)).unwrap();
     for number in 0..50 {
         let header = format!(r#"{{"alg":"EdDSA","kid":"{number}"}}"#);
         let token = testbed::oauth::token(header.as_bytes(), b"{}", b"");

@@ -63,7 +63,7 @@ fn a_bad_token_is_rejected_and_the_log_says_why() {
     let (pem, set) = (key.public_pem().unwrap(), key_set(&[key]).unwrap());
     let hs256 = |secret: &[u8]| signed_with_secret(r#"{"alg":"HS256","kid":"one"}"#, &body, secret).unwrap();
     let embedded = format!(r#"{{"alg":"RS256","jwk":{}}}"#, strangers.jwk().unwrap());
-    let (soon, ago) = (now() + 300, now() - 600);
+    let (soon, ago) = (now() + 3600, now() - 600);
     let email = r#""email":"alice@example.com""#;
     let bad = [
         (token(br#"{"alg":"none"}"#, body.as_bytes(), b""), "its algorithm is not allowed"),
@@ -138,7 +138,7 @@ fn a_bad_token_is_rejected_and_the_log_says_why() {
 #[test]
 fn what_an_administrator_asks_for_a_token_must_have() {
     let issuer = Issuer::new(Kind::EdDsa).unwrap();
-    let asked = "OAUTH2_SCOPE mail.read pop\nOAUTH2_TYPE at+jwt\nOAUTH2_MAX_AGE 60\nOAUTH2_LEEWAY 0\n\
+    let asked = "OAUTH2_SCOPE mail.read pop\nOAUTH2_TYPE at+jwt\nOAUTH2_MAX_AGE 600\nOAUTH2_LEEWAY 0\n\
         OAUTH2_CLAIM preferred_username\nOAUTH2_DEFAULT_DOMAIN example.com\nOAUTH2_ALGORITHMS EdDSA\n";
     let mut program = Program::start(&issuer.settings(&format!("{asked}{MADE}"))).unwrap();
     let header = br#"{"alg":"EdDSA","kid":"one","typ":"at+jwt"}"#;
@@ -158,8 +158,8 @@ fn what_an_administrator_asks_for_a_token_must_have() {
     assert_eq!(show(plain, r#""preferred_username":"alice","scope":"pop mail.read""#), Said::Reject);
     let old = format!(
         r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","iat":{},"exp":{},"preferred_username":"alice","scope":"pop mail.read"}}"#,
-        now() - 100,
-        now() + 100
+        now() - 1000,
+        now() + 3600
     );
     let old = issuer.key.token_with(header, old.as_bytes()).unwrap();
     assert_eq!(program.show("", &old).unwrap(), Said::Reject);
