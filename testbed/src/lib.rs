@@ -23,6 +23,7 @@ pub mod mariadb;
 pub mod oauth;
 pub mod ordinary;
 pub mod pattern;
+pub mod pgbouncer;
 pub mod pipe_program;
 pub mod play;
 pub mod postgres;

@@ -31,6 +31,7 @@ const PACKAGES: &[&str] = &[
     "mpop",
     "openssl",
     "perl",
+    "pgbouncer",
     "postgresql",
     "python3",
     "slapd",

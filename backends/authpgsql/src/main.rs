@@ -11,6 +11,7 @@ mod server;
 mod session;
 mod target;
 mod tls;
+mod values;
 
 use std::process::ExitCode;
 

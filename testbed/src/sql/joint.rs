@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Server;
 use super::house::House;
-use super::scenarios::{INJECTIONS, expect};
+use super::scenarios::{INJECTIONS, MECHANISMS, expect, proof};
 use crate::Outcome;
 use crate::courier::{self, Authdaemond};
 use crate::pipe_program::{self, PipeProgram};
@@ -127,6 +127,12 @@ pub(super) fn the_same_answers<S: Server>(program: &Path, server: &S) -> Outcome
     }
     for name in INJECTIONS {
         joint.agree(&pipe_program::login(name, "secret"))?;
+    }
+    for mechanism in MECHANISMS {
+        for user in ["full@example.com", "clear", "alice", "nobody"] {
+            joint.agree(&proof(mechanism, user, "secret")?)?;
+            joint.agree(&proof(mechanism, user, "wrong")?)?;
+        }
     }
     joint.agree(b"ENUMERATE\n")?;
     joint.agree(b"PASSWD pop3\talice\twrong\tnew\n")?;

@@ -4,12 +4,18 @@ use std::fs;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::house::{HASH, House};
 use super::{Server, joint};
 use crate::Outcome;
 use crate::cells::Cells;
 use crate::cram::Answer;
 use crate::pipe_program::PipeProgram;
+
+/// The mechanisms that Courier's modules know.
+pub(super) const MECHANISMS: [&str; 3] = ["cram-md5", "cram-sha1", "cram-sha256"];
 
 /// A scenario: the program, and the server.
 pub(super) type Run<S> = fn(&Path, &S) -> Outcome;
@@ -115,21 +121,25 @@ fn passwords<S: Server>(program: &Path, server: &S) -> Outcome {
     expect(&module.log()?, "")
 }
 
+/// The octets of the question whether `user` has proved with `mechanism`, such
+/// as `cram-md5`, that the password is `password`.
+pub(super) fn proof(mechanism: &str, user: &str, password: &str) -> Outcome<Vec<u8>> {
+    let challenge = STANDARD.encode("<1.2@example.com>");
+    let answer = Answer::parse(&format!("{mechanism} {user} {password}"))?;
+    let answer = String::from_utf8(answer.to(format!("+ {challenge}\r\n").as_bytes())?)?;
+    let record = format!("pop3\n{mechanism}\n{challenge}\n{}\n", answer.trim_end());
+    Ok(format!("AUTH {}\n{record}", record.len()).into_bytes())
+}
+
 fn proofs<S: Server>(program: &Path, server: &S) -> Outcome {
-    use base64::Engine;
     let house = House::of_alice(server)?;
     house.add("'carol'", &[("clear", "'secret'")])?;
     let mut module = house.module(program)?;
-    let challenge = base64::engine::general_purpose::STANDARD.encode("<1.2@example.com>");
-    for mechanism in ["cram-md5", "cram-sha1", "cram-sha256"] {
+    for mechanism in MECHANISMS {
         for (user, password, is_right) in
             [("carol", "secret", true), ("carol", "wrong", false), ("alice", "secret", false)]
         {
-            let answer = Answer::parse(&format!("{mechanism} {user} {password}"))?;
-            let answer = answer.to(format!("+ {challenge}\r\n").as_bytes())?;
-            let answer = String::from_utf8(answer)?;
-            let record = format!("pop3\n{mechanism}\n{challenge}\n{}\n", answer.trim_end());
-            let answer = module.ask(format!("AUTH {}\n{record}", record.len()).as_bytes())?;
+            let answer = module.ask(&proof(mechanism, user, password)?)?;
             if answer.contains("ADDRESS=carol\n") != is_right || (answer == "FAIL\n") == is_right {
                 return Err(format!("{mechanism}, {user}, {password}: {answer:?}").into());
             }

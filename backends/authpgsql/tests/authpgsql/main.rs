@@ -20,6 +20,7 @@ const OWN: &[Test<Postgres>] = &[
     ("sockets_networks_and_uris", ways::sockets_networks_and_uris),
     ("the_environment_and_password_files", ways::the_environment_and_password_files),
     ("tls_as_sslmode_says", ways::tls_as_sslmode_says),
+    ("through_a_pooler_of_transactions", ways::through_a_pooler_of_transactions),
     ("only_the_servers_that_are_wanted", ways::only_the_servers_that_are_wanted),
     ("what_cannot_be_honoured_is_said_at_the_start", ways::what_cannot_be_honoured_is_said_at_the_start),
     ("columns_of_any_type", columns::columns_of_any_type),

@@ -4,10 +4,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use testbed::Outcome;
+use testbed::pgbouncer::{self, Pgbouncer};
 use testbed::pipe_program::PipeProgram;
 use testbed::postgres::{BY_CERTIFICATE, ONLY_TLS, PASSWORD, Postgres, USER, WITHOUT_TLS};
-use testbed::sql::House;
+use testbed::sql::{House, Server};
+use testbed::{Outcome, courier};
 
 use crate::PROGRAM;
 
@@ -149,6 +150,31 @@ pub(crate) fn tls_as_sslmode_says(server: &Postgres) -> Outcome {
         let conninfo = format!("{} {} {how}", ways.address(), ways.login(user));
         ways.try_one(&conninfo, &[], expected)?;
     }
+    Ok(())
+}
+
+pub(crate) fn through_a_pooler_of_transactions(server: &Postgres) -> Outcome {
+    if let Some(reason) = pgbouncer::missing() {
+        return courier::leave_out(&reason);
+    }
+    let house = House::of_alice(server)?;
+    let pooler = Pgbouncer::start(server, 2)?;
+    let direct = server.connection(&house.database, None);
+    let (from, to) = (server.address().ip().to_string(), pooler.address().ip().to_string());
+    let settings = format!("{}PGSQL_CLEAR_PWFIELD clear\n", direct.replace(&from, &to));
+    house.configure_only(&format!("{settings}PGSQL_USER_TABLE passwd\nPGSQL_CRYPT_PWFIELD crypt\n"))?;
+    // More of them than the pooler has sessions, and all keep asking.
+    let mut modules: Vec<PipeProgram> =
+        (0..4).map(|_| house.module(Path::new(PROGRAM))).collect::<Outcome<_>>()?;
+    for round in 0..5 {
+        for module in &mut modules {
+            assert!(module.lets_in("alice", "secret")?, "round {round}");
+            assert!(!module.lets_in("nobody", "secret")?);
+            assert_eq!(module.ask(b"PASSWD pop3\talice\tsecret\tsecret\n")?, "OK\n");
+            assert_eq!(module.ask(b"ENUMERATE\n")?, "alice\t5000\t5001\t/home/a\t\t\n.\n");
+        }
+    }
+    assert_eq!(modules[0].log()?, "");
     Ok(())
 }
 
