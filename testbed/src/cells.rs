@@ -228,7 +228,8 @@ impl Cells {
         command
             .env("POP3AUTH", Mechanism::names().join(" "))
             .env("POP3_TOKEN_IN_CLEAR", "1")
-            .env("POP3_APOP", "YES");
+            .env("POP3_APOP", "YES")
+            .envs(self.environment.iter().cloned());
         Chain::start(command, &words, &self.log())
     }
 

@@ -2,17 +2,20 @@
 //! through our authdaemond.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use testbed::cells::{Cells, Place};
+use testbed::certificates::Certificates;
 use testbed::oauth::Kind;
 use testbed::{Outcome, courier};
 
 use crate::cells::{MODULE, made};
 use crate::issuer::Issuer;
+
+const COURIERTLS: &str = "/usr/bin/couriertls";
 
 /// Who fetches the one message of the maildrop, and how.
 type Fetch = fn(&Errand<'_>, mechanism: &str) -> Outcome<Output>;
@@ -37,6 +40,44 @@ fn curl_with_an_initial_response() -> Outcome {
 #[test]
 fn mpop_with_either_mechanism() -> Outcome {
     fetches("/usr/bin/mpop", mpop)
+}
+
+/// As in real life: the token behind STLS, with Courier's couriertls, and
+/// nothing announced before it.
+#[test]
+fn curl_behind_stls() -> Outcome {
+    for part in ["/usr/bin/curl", COURIERTLS] {
+        if !Path::new(part).exists() {
+            return courier::leave_out(&format!("{part} is not installed"));
+        }
+    }
+    let issuer = Issuer::new(Kind::Rs256)?;
+    let token = issuer.token("alice")?;
+    let cells = Cells::of(Path::new(MODULE))?;
+    let certificates =
+        Certificates::make(&cells.directory().join("tls"), Ipv4Addr::LOCALHOST.into(), "client")?;
+    let (certificate, key) = certificates.server();
+    let both = cells.directory().join("pop3d.pem");
+    fs::write(&both, [fs::read(key)?, fs::read(certificate)?].concat())?;
+    fs::set_permissions(&both, fs::Permissions::from_mode(0o600))?;
+    fs::write(cells.configuration().join("authoauth2rc"), issuer.settings(&made(&cells)))?;
+    let mut cells = cells
+        .with("POP3_TOKEN_IN_CLEAR", "0")
+        .with("POP3_STARTTLS", "YES")
+        .with("COURIERTLS", COURIERTLS)
+        .with("TLS_CERTFILE", &both.display().to_string())
+        .with("TLS_VERIFYPEER", "NONE");
+    let mut chain = cells.serve(Place::Chain)?;
+    drop(chain.connect()?);
+    let errand = Errand { server: chain.address(), token: &token, directory: cells.directory() };
+    for mechanism in ["OAUTHBEARER", "XOAUTH2"] {
+        let output = curl(&errand, mechanism, &["--ssl-reqd", "--insecure"])?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("It is true."), "{mechanism}: {output:?}");
+        let output = curl(&errand, mechanism, &[])?;
+        assert!(!output.status.success(), "{mechanism}: {output:?}");
+    }
+    Ok(())
 }
 
 /// `program` gets the message with a good token, in both places, with both
