@@ -78,17 +78,16 @@ impl Modules {
         let client = &question.client;
         match &question.request {
             Request::Auth(record) if record.has_control() => word(answer::FAIL),
-            Request::Auth(record) => match record.wanted_salt() {
-                Some(wanted) => match self.salt(record.service(), wanted, client) {
-                    Ok(Some(salt)) => Answer { octets: Some(answer::with_salt(&salt)), trouble: None },
-                    Ok(None) => word(answer::FAIL),
-                    Err(reason) => Answer { octets: None, trouble: Some(reason) },
-                },
-                None => {
-                    let verdict = self.authenticate(record, client);
-                    self.say(&verdict)
+            Request::Auth(record) => {
+                self.trace.auth(record);
+                match record.wanted_salt() {
+                    Some(wanted) => self.name_salt(record.service(), wanted, client),
+                    None => {
+                        let verdict = self.ask(record, client);
+                        self.say(&verdict)
+                    }
                 }
-            },
+            }
             Request::Pre { module, service, user } => {
                 let verdict = self.look_up(module.as_deref(), service, user, client);
                 self.say(&verdict)
@@ -110,12 +109,17 @@ impl Modules {
     /// Whether these credentials are good.
     pub fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         self.trace.auth(record);
+        self.ask(record, client)
+    }
+
+    fn ask(&mut self, record: &Record, client: &Client) -> Verdict {
         first(self.list.iter_mut(), self.trace, |module| module.authenticate(record, client))
     }
 
     /// With which salt somebody may show to know a password. Who asks without
     /// a salt for passwords in clear is never told that there is none, else it
-    /// would be seen who has an account (ledger 428).
+    /// would be seen who has an account (ledger 428); and all modules are asked
+    /// in any case, else it would be felt.
     ///
     /// # Errors
     /// If it cannot be told.
@@ -131,13 +135,13 @@ impl Modules {
             (None, None) => return Ok(None),
         };
         let wanted = Wanted { for_clear: wanted.for_clear.or_else(|| decoy.clone()), ..wanted };
+        let mut found = None;
         for module in &mut self.list {
-            let salt = module.salt(service, &wanted, client);
-            if let Some(salt) = salt.map_err(|reason| named(module.name(), &reason))? {
-                return Ok(Some(salt));
-            }
+            self.trace.trying(module.name());
+            let salt = module.salt(service, &wanted, client).map_err(|reason| named(module.name(), &reason));
+            found = if found.is_some() { found } else { salt? };
         }
-        Ok(decoy)
+        Ok(found.or(decoy))
     }
 
     /// Whose account `user` is; only `module` is asked if one is named.
@@ -182,6 +186,14 @@ impl Modules {
             }
         }
         Ok(())
+    }
+
+    fn name_salt(&mut self, service: &[u8], wanted: Wanted, client: &Client) -> Answer {
+        match self.salt(service, wanted, client) {
+            Ok(Some(salt)) => Answer { octets: Some(answer::with_salt(&salt)), trouble: None },
+            Ok(None) => word(answer::FAIL),
+            Err(reason) => Answer { octets: None, trouble: Some(reason) },
+        }
     }
 
     fn say(&self, verdict: &Verdict) -> Answer {
@@ -231,6 +243,7 @@ mod tests {
     use crate::account::{Account, Ids, Unavailable, Verdict};
     use crate::module::{Changed, Client, Entry, Module, PasswordChange};
     use crate::protocol::request::Reader;
+    use crate::scram::{Salt, Wanted};
     use crate::{Options, Record};
     use std::path::PathBuf;
 
@@ -256,6 +269,14 @@ mod tests {
 
         fn authenticate(&mut self, _: &Record, _: &Client) -> Verdict {
             self.1()
+        }
+
+        fn salt(&mut self, _: &[u8], wanted: &Wanted, _: &Client) -> Result<Option<Salt>, Unavailable> {
+            match self.1() {
+                Verdict::Accept(_) => Ok(wanted.for_clear.clone()),
+                Verdict::Reject => Ok(None),
+                Verdict::Unavailable(reason) => Err(reason),
+            }
         }
 
         fn look_up(&mut self, _: &[u8], _: &[u8], _: &Client) -> Verdict {
@@ -341,6 +362,18 @@ mod tests {
                 assert_eq!(answer(&[cannot], request.as_bytes()), pair("FAIL\n", ""), "{body:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_salt_is_that_of_the_first_who_has_one() {
+        let request = b"AUTH 37\npop3\nscram-sha-1\nalice\n4096:c2FsdA==\n";
+        let salt = || pair("SALT=4096:c2FsdA==\n.\n", "");
+        assert_eq!(answer(&[reject, accept, reject], request), salt());
+        assert_eq!(answer(&[accept, cannot], request), salt());
+        assert_eq!(answer(&[reject, cannot, accept], request), pair("", "two: no"));
+        assert_eq!(answer(&[reject, reject], request), pair("FAIL\n", ""));
+        // Nobody here makes salts for those who do not exist.
+        assert_eq!(answer(&[accept], b"AUTH 21\npop3\nscram-sha-1\nbob\n"), pair("FAIL\n", ""));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::daemon::read_list;
 use crate::module::{Changed, Client, Entry, Module, PasswordChange};
 use crate::printable::reason;
 use crate::protocol::{answer, request};
-use crate::scram::{Salt, Wanted};
+use crate::scram::{self, Salt, Wanted};
 use crate::{Record, Unavailable, Verdict};
 
 /// How long an answer may take. Shorter than authdaemond waits for a worker, so
@@ -164,6 +164,8 @@ impl Module for Pipe {
 
     fn authenticate(&mut self, record: &Record, client: &Client) -> Verdict {
         let request = match self.kind {
+            // It was not asked for a salt, so that it cannot have the keys.
+            Kind::Foreign if scram::hash_of(record.authtype()).is_some() => return Verdict::Reject,
             Kind::Foreign => request::auth(record, &Client::default()),
             Kind::Ours => request::auth_with_remembered(record, client),
         };
