@@ -316,7 +316,8 @@ fn credentials(user: &[u8], password: &[u8]) -> Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exchange, Mechanism, Step};
+    use super::{Binding, BindingKind, Channel, Exchange, Mechanism, Step};
+    use crate::bearer::Scheme;
     use crate::hmac_state::Hash;
     use proptest::prelude::*;
 
@@ -346,6 +347,68 @@ mod tests {
             let is_external = mechanism == Mechanism::External;
             assert_eq!(matches!(exchange.undecodable(), Step::Failed), is_cram || is_external);
             assert!(matches!(exchange.respond(b"\0alice\0secret"), Step::Failed));
+        }
+    }
+
+    /// What a client called `name` says in `mechanism`, that shows `shown`.
+    fn messages(mechanism: Mechanism, name: &[u8], shown: &[u8]) -> Vec<Vec<u8>> {
+        let said = |parts: &[&[u8]]| parts.concat();
+        match mechanism {
+            Mechanism::Plain => vec![said(&[b"\0", name, b"\0", shown])],
+            Mechanism::Login => vec![name.to_vec(), shown.to_vec()],
+            Mechanism::Cram(hash) => {
+                let digits = match hash {
+                    Hash::Md5 => 32,
+                    Hash::Sha1 => 40,
+                    Hash::Sha256 => 64,
+                };
+                vec![said(&[name, b" ", shown, &vec![b'0'; digits][shown.len()..]])]
+            }
+            Mechanism::Bearer(Scheme::Oauthbearer) => {
+                vec![said(&[b"n,a=", name, b",\x01auth=Bearer ", shown, b"\x01\x01"])]
+            }
+            Mechanism::Bearer(Scheme::Xoauth2) => {
+                vec![said(&[b"user=", name, b"\x01auth=Bearer ", shown, b"\x01\x01"])]
+            }
+            Mechanism::Scram(_) => vec![said(&[b"n,,n=", name, b",r=", shown])],
+            Mechanism::ScramPlus(_) => vec![said(&[b"p=tls-exporter,,n=", name, b",r=", shown])],
+            Mechanism::External => vec![name.to_vec()],
+        }
+    }
+
+    /// Where that leads, on a channel that vouches for `name`.
+    fn outcome(mechanism: Mechanism, name: &[u8], shown: &[u8]) -> Step {
+        let binding = Binding { kind: BindingKind::TlsExporter, data: vec![7; 32] };
+        let channel =
+            Channel { bindings: vec![binding], offers_binding: true, certificate_name: Some(name.to_vec()) };
+        // A client that could bind would have to, if it were offered.
+        let offers_binding = matches!(mechanism, Mechanism::ScramPlus(_));
+        let mut exchange =
+            Exchange::new(mechanism, b"host").unwrap().over(Channel { offers_binding, ..channel });
+        let mut step = exchange.start(None);
+        for message in messages(mechanism, name, shown) {
+            assert!(matches!(step, Step::Challenge(_)), "{mechanism:?}");
+            step = exchange.respond(&message);
+        }
+        step
+    }
+
+    #[test]
+    fn a_control_octet_in_what_a_client_shows_ends_every_exchange() {
+        let leads_nowhere = |step: &Step| matches!(step, Step::Failed | Step::Aborted);
+        for mechanism in Mechanism::ALL {
+            let good = outcome(mechanism, b"alice", b"abc");
+            assert!(!leads_nowhere(&good) && !matches!(good, Step::Challenge(_)), "{mechanism:?}: {good:?}");
+            for octet in (0..=0x1f).chain([0x7f]) {
+                let step = outcome(mechanism, &[b"al", &[octet][..], b"ice"].concat(), b"abc");
+                assert!(leads_nowhere(&step), "{mechanism:?}, name, {octet:#x}: {step:?}");
+                // EXTERNAL shows nothing but the name.
+                let step = outcome(mechanism, b"alice", &[b"a", &[octet][..], b"c"].concat());
+                assert!(
+                    leads_nowhere(&step) || mechanism == Mechanism::External,
+                    "{mechanism:?}, {octet:#x}: {step:?}"
+                );
+            }
         }
     }
 

@@ -166,6 +166,18 @@ fn whom_it_rejects_the_next_program_may_ask_about_with_the_very_same_record() {
 }
 
 #[test]
+fn a_control_octet_is_nobodys_password() {
+    // Ledger 472. The data base is not even opened.
+    let house = House::with("");
+    fs::remove_file(house.path("userdbshadow.dat")).unwrap();
+    for record in [b"pop3\nlogin\nal\x01ice\nsecret\n\n".as_slice(), b"pop3\nlogin\nalice\nsec\x7fret\n\n"] {
+        let shown = text(&house.run(record, &[]).stdout);
+        assert!(shown.ends_with(&format!("record:\n{}", text(record))), "{shown}");
+        assert!(!shown.contains("AUTHENTICATED=a"), "{shown}");
+    }
+}
+
+#[test]
 fn a_record_of_the_longest_kind_is_handed_on_whole() {
     let mut record = b"pop3\nlogin\nalice\n".to_vec();
     record.resize(8191 - 2, b'x');

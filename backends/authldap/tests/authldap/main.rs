@@ -13,5 +13,6 @@ mod house;
 mod impostor;
 mod list;
 mod logins;
+mod same_time;
 mod settings;
 mod tls;
