@@ -10,8 +10,9 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use authlib::daemon::{Daemon, Timeouts};
@@ -55,6 +56,15 @@ fn log_in(daemon: &OurAuthdaemond, ip: &str, user: &str, password: &str) -> Said
         Verdict::Reject => Said::Wrong,
         Verdict::Unavailable(reason) if reason.is_after_too_many_failures() => Said::Refused,
         Verdict::Unavailable(reason) => panic!("{user}: {reason}\n{}", daemon.log().unwrap()),
+    }
+}
+
+/// Waits for `condition`.
+fn until(mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "it does not come to that");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -131,24 +141,46 @@ fn the_same_old_password_and_what_cannot_be_told_are_not_counted() {
     assert_eq!(log_in(&daemon, "192.0.2.1", "bob", "secret"), Said::Right);
 }
 
-#[test]
-fn nobody_is_asked_about_a_login_that_is_refused() {
-    let (_directory, mut daemon) = start("");
+/// An authdaemond that asks a program of ours, which takes its time, writes a line
+/// for each question and rejects everybody; and the file of those lines.
+fn start_behind_authpipe(daemons: u32) -> (tempfile::TempDir, OurAuthdaemond, PathBuf) {
+    let (directory, mut daemon) = start("");
     daemon.stop();
     let program = daemon.configuration().join("authProg");
     let asked = daemon.configuration().join("asked");
+    let rejects = "do read a; read b; read c; read d; echo x";
     let script = format!(
-        "#!/bin/sh\nwhile read word rest; do read a; read b; read c; read d; echo x >> {}; echo FAIL; done\n",
+        "#!/bin/sh\nwhile read word rest; {rejects} >> {}; sleep 0.1; echo FAIL; done\n",
         asked.display()
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    daemon.start(&format!("authmodulelist=authpipe\ndaemons=3\n{REFUSES}")).unwrap();
+    daemon.start(&format!("authmodulelist=authpipe\ndaemons={daemons}\n{REFUSES}")).unwrap();
+    (directory, daemon, asked)
+}
+
+#[test]
+fn nobody_is_asked_about_a_login_that_is_refused() {
+    let (_directory, mut daemon, asked) = start_behind_authpipe(3);
     fail(&daemon, "192.0.2.1", 4);
     for _ in 0..10 {
         assert_eq!(log_in(&daemon, "192.0.2.1", "alice", "secret"), Said::Refused);
     }
     assert_eq!(fs::read_to_string(asked).unwrap(), "x\n".repeat(4));
+    daemon.stop();
+}
+
+#[test]
+fn who_leaves_before_the_answer_has_failed_all_the_same() {
+    let (_directory, mut daemon, asked) = start_behind_authpipe(1);
+    for number in 1..=4 {
+        let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+        let request = format!("TCPREMOTEIP=192.0.2.1\nAUTH 24\npop3\nlogin\nalice\nwrong{number}\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        // Gone while the one worker is at it.
+        until(|| fs::read_to_string(&asked).unwrap_or_default().lines().count() == number);
+    }
+    assert_eq!(log_in(&daemon, "192.0.2.1", "bob", "secret"), Said::Refused);
     daemon.stop();
 }
 
@@ -192,10 +224,10 @@ fn exempt_networks_and_who_does_not_say_its_address_are_not_counted() {
     let rc = |settings: &str| format!("authmodulelist=authuserdb\ndaemons=1\n{settings}");
     daemon.configure(&rc("POSTRIDER_FAILURES=0\n")).unwrap();
     signal(&mut daemon);
-    while log_in(&daemon, "127.0.0.1", "bob", "secret") == Said::Refused {}
+    until(|| log_in(&daemon, "127.0.0.1", "bob", "secret") == Said::Right);
     daemon.configure(&rc(&format!("{REFUSES}POSTRIDER_EXEMPT=\n"))).unwrap();
     signal(&mut daemon);
-    while log_in(&daemon, "127.0.0.1", "alice", "secret") == Said::Right {}
+    until(|| log_in(&daemon, "127.0.0.1", "alice", "secret") == Said::Refused);
     daemon.configure(&rc("POSTRIDER_FAILURES=many\n")).unwrap();
     signal(&mut daemon);
     daemon.await_log("POSTRIDER_FAILURES is not a number from 0 to 1000000; the settings stay").unwrap();

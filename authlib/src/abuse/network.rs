@@ -73,10 +73,10 @@ fn network(word: &[u8]) -> Result<Network, BadNetwork> {
     }
     // As addresses are compared: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
     let canonical = address.to_canonical();
-    match bits.checked_sub(96) {
-        Some(bits) if canonical != address => Ok(Network { address: canonical, bits }),
-        _ => Ok(Network { address, bits }),
+    if canonical == address {
+        return Ok(Network { address, bits });
     }
+    Ok(Network { address: canonical, bits: bits.checked_sub(96).ok_or_else(bad)? })
 }
 
 /// What counts as one address: an IPv4 address, or the /64 that one
@@ -135,9 +135,17 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_said() {
-        for word in
-            ["localhost", "192.0.2.0/33", "::/129", "192.0.2/24", "::1/", "::1/+1", "::1/0x1", "\u{e9}"]
-        {
+        for word in [
+            "localhost",
+            "192.0.2.0/33",
+            "::/129",
+            "192.0.2/24",
+            "::1/",
+            "::1/+1",
+            "::1/0x1",
+            "\u{e9}",
+            "::ffff:192.0.2.0/95",
+        ] {
             let error = Networks::parse(format!("::1 {word}").as_bytes()).unwrap_err();
             assert!(error.to_string().ends_with(" is no network"), "{error}");
         }
@@ -168,6 +176,8 @@ mod tests {
             let networks = Networks::parse(format!("{address}/{bits}").as_bytes()).unwrap();
             prop_assert!(networks.contain(IpAddr::V4(address)));
             prop_assert!(networks.contain(IpAddr::V6(address.to_ipv6_mapped())));
+            let mapped = format!("{}/{}", address.to_ipv6_mapped(), bits + 96);
+            prop_assert_eq!(Networks::parse(mapped.as_bytes()), Ok(networks));
         }
     }
 }
