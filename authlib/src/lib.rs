@@ -38,6 +38,7 @@ pub mod printable;
 pub mod protocol;
 pub mod rcfile;
 pub mod record;
+pub mod renewal;
 pub mod sasl;
 pub mod scram;
 pub mod scram_keys;

@@ -71,6 +71,13 @@ pub trait Module: Send {
         Changed::Reject
     }
 
+    /// Whether [`change_password`](Module::change_password) stores a password
+    /// anew in a modern kind when it is changed to itself
+    /// ([`renewal`](crate::renewal)).
+    fn renews(&self) -> bool {
+        false
+    }
+
     /// Names every account, in any order. (ENUMERATE)
     ///
     /// `each` says no when nobody listens any more; the module stops then, and

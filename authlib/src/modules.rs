@@ -5,6 +5,8 @@
 //! next be asked; one that cannot tell ends the search, for the next might
 //! reject whom this one would accept. PASSWD: the first that succeeds.
 
+use std::time::Instant;
+
 use zeroize::Zeroizing;
 
 use crate::account::{Unavailable, Verdict};
@@ -13,6 +15,7 @@ use crate::options::Options;
 use crate::protocol::answer;
 use crate::protocol::request::{Question, Request};
 use crate::record::Record;
+use crate::renewal::{Renewals, Renewed};
 use crate::scram::decoys::Decoys;
 use crate::scram::{Salt, Wanted};
 use crate::trace::Trace;
@@ -24,6 +27,7 @@ pub struct Modules {
     headings: bool,
     trace: Trace,
     decoys: Option<Decoys>,
+    renewals: Option<Renewals>,
 }
 
 /// What is said to one question.
@@ -40,7 +44,7 @@ impl Modules {
     /// Those of `list`, with DEFAULTOPTIONS behind each account's own options.
     #[must_use]
     pub fn new(list: Vec<Box<dyn Module>>, defaults: Options) -> Self {
-        Modules { list, defaults, headings: true, trace: Trace::default(), decoys: None }
+        Modules { list, defaults, headings: true, trace: Trace::default(), decoys: None, renewals: None }
     }
 
     /// One alone, for a program that is this module: its lists have no
@@ -48,7 +52,14 @@ impl Modules {
     #[must_use]
     pub fn one(module: Box<dyn Module>) -> Self {
         let defaults = Options::default();
-        Modules { list: vec![module], defaults, headings: false, trace: Trace::default(), decoys: None }
+        Modules {
+            list: vec![module],
+            defaults,
+            headings: false,
+            trace: Trace::default(),
+            decoys: None,
+            renewals: None,
+        }
     }
 
     /// The same with salts for whom nobody has one. Without them SCRAM is
@@ -63,6 +74,13 @@ impl Modules {
     #[must_use]
     pub fn traced(self, write: fn(&str)) -> Self {
         Modules { trace: Trace::to(write), ..self }
+    }
+
+    /// The same, storing passwords anew that are stored in an old kind
+    /// ([`catch_up`](Modules::catch_up)).
+    #[must_use]
+    pub fn renewing(self) -> Self {
+        Modules { renewals: Some(Renewals::default()), ..self }
     }
 
     /// Lets each get ready; gives what an administrator should hear.
@@ -113,7 +131,35 @@ impl Modules {
     }
 
     fn ask(&mut self, record: &Record, client: &Client) -> Verdict {
-        first(self.list.iter_mut(), self.trace, |module| module.authenticate(record, client))
+        let mut asked = None;
+        let all = self.list.iter_mut().enumerate().map(|(place, module)| {
+            asked = Some((place, module.renews()));
+            module
+        });
+        let verdict = first(all, self.trace, |module| module.authenticate(record, client));
+        if let (Verdict::Accept(account), Some((place, true))) = (&verdict, asked)
+            && let Some(renewals) = &mut self.renewals
+        {
+            renewals.accepted(place, record, account, Instant::now());
+        }
+        verdict
+    }
+
+    /// Does what was left to do behind the last answer, once that is given.
+    pub fn catch_up(&mut self) -> Option<Renewed> {
+        let renewals = self.renewals.as_mut()?;
+        let due = renewals.take()?;
+        let module = self.list.get_mut(due.module)?;
+        let start = Instant::now();
+        let changed = module.change_password(&due.change);
+        renewals.rest(&changed, start, Instant::now());
+        let outcome = match changed {
+            Changed::Done => Ok(()),
+            Changed::Unavailable(reason) => Err(reason),
+            // It was changed meanwhile, or nothing is ever changed there.
+            Changed::Reject => return None,
+        };
+        Some(Renewed { module: module.name().to_owned(), user: due.change.user().to_vec(), outcome })
     }
 
     /// With which salt somebody may show to know a password. Who asks without

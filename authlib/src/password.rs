@@ -58,6 +58,19 @@ pub fn is_password(stored: &[u8]) -> bool {
     !matches!(Form::of(stored), Err(Flaw::NoPassword))
 }
 
+/// Whether `stored` is of a kind that is quick to guess and has a better one in
+/// its place: a digest, with salt or without, or crypt(3) by DES, MD5, SHA-1 or
+/// NT hash. A password in clear is none: mechanisms that need it would not work
+/// any more.
+#[must_use]
+pub fn is_outdated(stored: &[u8]) -> bool {
+    match Form::of(stored) {
+        Ok(Form::Digest(_)) => true,
+        Ok(Form::Crypt(hash)) => hash.is_outdated(),
+        Ok(Form::Clear(_) | Form::Argon2(_) | Form::Pbkdf2(_) | Form::Scram(_)) | Err(_) => false,
+    }
+}
+
 /// The password itself, if it is stored in clear: mechanisms that have to
 /// compute something of it can then do so.
 #[must_use]
@@ -167,7 +180,7 @@ pub(crate) fn number(text: &[u8]) -> Result<u32, Flaw> {
 }
 #[cfg(test)]
 mod tests {
-    use super::{NOBODYS, check, in_clear, is_password, verify};
+    use super::{NOBODYS, check, in_clear, is_outdated, is_password, verify};
     use proptest::prelude::*;
 
     /// Every form that there is, of the password `secret`, by whoever makes
@@ -234,6 +247,36 @@ mod tests {
             assert!(!check(&stored.as_bytes()[..stored.len() - 1], b"secret"), "{stored} cut");
             assert!(!check(format!("{stored}x").as_bytes(), b"secret"), "{stored} and more");
         }
+    }
+
+    #[test]
+    fn kinds_that_are_quick_to_guess_are_outdated() {
+        let outdated = [
+            "$1$",
+            "OdiG",
+            "_J9",
+            "$sha1$",
+            "$md5,",
+            "$3$",
+            "{CRYPT}$1$",
+            "{crypt}OdiG",
+            "{MD5-CRYPT}",
+            "{MD5}",
+            "{MD5RAW}",
+            "{md5raw}",
+            "{SHA}",
+            "{SHA256}",
+            "{SHA512}",
+            "{SSHA}",
+            "{SSHA256}",
+            "{ssha256}",
+            "{SSHA512}",
+        ];
+        for stored in SECRET {
+            let expected = outdated.iter().any(|start| stored.starts_with(start));
+            assert_eq!(is_outdated(stored.as_bytes()), expected, "{stored}");
+        }
+        assert!(![NOBODYS, b"*", b"", b"x"].iter().any(|stored| is_outdated(stored)));
     }
 
     #[test]

@@ -211,6 +211,11 @@ impl Module for Pipe {
         }
     }
 
+    /// What a program of another project would make of it nobody knows.
+    fn renews(&self) -> bool {
+        self.kind == Kind::Ours
+    }
+
     fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
         let end = Instant::now() + LIST_PATIENCE;
         let mut is_whole = true;

@@ -135,6 +135,10 @@ impl Module for Userdb {
         change::change(self, change)
     }
 
+    fn renews(&self) -> bool {
+        true
+    }
+
     /// Records that are no account anybody could use, such as the reverse
     /// ones, are left out.
     fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {

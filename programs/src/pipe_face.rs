@@ -12,6 +12,7 @@ use authlib::Unavailable;
 use authlib::modules::{Answer, Modules};
 use authlib::protocol::answer::{PIPE, UNAVAILABLE};
 use authlib::protocol::request::{Question, Reader, Request};
+use authlib::renewal::Renewed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroizing;
 
@@ -35,6 +36,7 @@ pub fn serve(modules: &mut Modules) -> ExitCode {
                 if !say(&question, &answer, knows_unavailable) {
                     return ExitCode::FAILURE;
                 }
+                modules.catch_up().iter().for_each(log_renewed);
                 continue;
             }
             Ok(None) => {}
@@ -74,6 +76,16 @@ fn say(question: &Question, answer: &Answer, knows_unavailable: bool) -> bool {
         Some(octets) => write(octets).is_ok(),
         // What was written of a list already must not seem to go on.
         None => knows_unavailable && !is_list && write(UNAVAILABLE).is_ok(),
+    }
+}
+
+fn log_renewed(Renewed { module, user, outcome }: &Renewed) {
+    let user = Harmless(user);
+    match outcome {
+        Ok(()) => log::line(format_args!("INFO: {module}: the password is stored anew, user={user}")),
+        Err(reason) => {
+            log::warning(&format_args!("{module}: the password is not stored anew: {reason}, user={user}"));
+        }
     }
 }
 

@@ -162,6 +162,37 @@ fn a_worker_that_is_killed_is_replaced() {
 }
 
 #[test]
+fn a_worker_that_hangs_is_killed_and_replaced_while_others_go_on() {
+    let rc = "authmodulelist=\"authuserdb authpipe\"\ndaemons=2\nPOSTRIDER_PATIENCE=2\n";
+    let (_directory, mut daemon) = start(rc);
+    let program = daemon.configuration().join("authProg");
+    // Who hangs reads on until the worker has gone.
+    let script = "#!/bin/sh\nwhile read word rest; do read a; read b; read user; read password\n\
+        if [ $user = hangs ]; then cat > /dev/null; fi; echo FAIL; done\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = children(daemon.pid().unwrap());
+    let daemon = &mut daemon;
+    thread::scope(|scope| {
+        let daemon = &*daemon;
+        let hangs = scope.spawn(|| answer(daemon, b"AUTH 24\npop3\nlogin\nhangs\nsecret\n"));
+        while !hangs.is_finished() {
+            assert!(logs_in(daemon, "alice", "secret") && !logs_in(daemon, "nobody", "secret"));
+        }
+        assert_eq!(hangs.join().unwrap(), "");
+    });
+    daemon.await_log("a worker has not answered and is replaced, signal: 9 (SIGKILL)").unwrap();
+    while children(daemon.pid().unwrap()).len() < 2 {
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let after = children(daemon.pid().unwrap());
+    assert_eq!(after.iter().filter(|pid| before.contains(pid)).count(), 1, "{before:?} {after:?}");
+    for _ in 0..4 {
+        assert!(logs_in(daemon, "alice", "secret") && !logs_in(daemon, "nobody", "secret"));
+    }
+}
+
+#[test]
 fn on_sighup_the_settings_are_read_again_and_no_request_is_lost() {
     let (_directory, mut daemon) = start(RC);
     for number in 1..=3 {

@@ -42,6 +42,13 @@ impl<'a> Hash<'a> {
         Ok(Hash { stored, memory })
     }
 
+    /// Whether it is of a method that is quick to guess.
+    pub(super) fn is_outdated(&self) -> bool {
+        const SOUND: [&str; 11] =
+            ["$5$", "$6$", "$sm3$", "$2a$", "$2b$", "$2x$", "$2y$", "$y$", "$gy$", "$sm3y$", "$7$"];
+        !SOUND.iter().any(|method| self.stored.starts_with(method.as_bytes()))
+    }
+
     pub(super) fn check(&self, clear: &[u8]) -> Result<bool, Unavailable> {
         let failed = || Unavailable::new("there is no memory to compare a password");
         match system::crypt::hash(clear, self.stored).map_err(|_| failed())? {

@@ -87,6 +87,24 @@ fn every_question_to_our_authdaemond_is_answered() {
     assert!(!log.contains("it's new") && !log.contains("blue"), "{log}");
 }
 
+/// Ledger 418: under POSTRIDER_UPGRADE_HASHES.
+#[test]
+fn an_old_hash_is_stored_anew_when_its_owner_logs_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let [_, _, _, authdaemond, _] = testbed::cells::built(Path::new(AUTHSQLITE).parent().unwrap()).unwrap();
+    let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
+    fs::write(daemon.configuration().join("authsqliterc"), settings(directory.path())).unwrap();
+    daemon.start("authmodulelist=authsqlite\ndaemons=1\nPOSTRIDER_UPGRADE_HASHES=1\n").unwrap();
+    let ask = |question: &str| String::from_utf8(daemon.ask(question.as_bytes()).unwrap()).unwrap();
+    assert!(ask(&auth("alice", "secret")).contains("PASSWD={SHA}"));
+    daemon.await_log("INFO: authsqlite: the password is stored anew, user=alice\n").unwrap();
+    assert!(ask(&auth("alice", "secret")).contains("PASSWD={CRYPT}$y$"));
+    assert_eq!(ask(&auth("alice", "wrong")), "FAIL\n");
+    // Nothing is old in a password kept in clear.
+    assert_eq!(ask(&auth("bob", "secret")), account("bob", "PASSWD2=secret\n"));
+    assert_eq!(daemon.log().unwrap().matches("stored anew").count(), 1);
+}
+
 /// Readers and writers of one file get out of each other's way.
 #[test]
 fn logins_go_on_while_passwords_are_changed() {

@@ -19,8 +19,6 @@ use super::settings::Settings;
 use super::worker;
 use crate::log;
 
-/// How long a question may take: nobody who asks waits longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A worker that keeps ending is not started more often than this.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long workers may take to end with us.
@@ -206,8 +204,9 @@ impl Pool {
     /// Gives up workers that have been at one question for too long, one by
     /// one.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<Heard> {
+        let patience = self.settings.patience;
         let overdue = |worker: &Worker| {
-            worker.job.as_ref().is_some_and(|job| now.saturating_duration_since(job.since) >= PATIENCE)
+            worker.job.as_ref().is_some_and(|job| now.saturating_duration_since(job.since) >= patience)
         };
         let id = self.workers.iter().find(|(_, worker)| overdue(worker)).map(|(id, _)| *id)?;
         Some(self.give_up(id, now))

@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) guard: abuse::Settings,
     /// How many good answers are remembered, and for how long.
     pub(super) remembered: (usize, Duration),
+    /// How long a worker may be at one question.
+    pub(super) patience: Duration,
 }
 
 impl Settings {
@@ -56,6 +58,7 @@ impl Settings {
             environment: rc.settings().to_vec(),
             guard: guard(&rc).map_err(|bad| of_rc(&bad))?,
             remembered: remembered(&rc).map_err(|bad| of_rc(&bad))?,
+            patience: patience(&rc).map_err(|bad| of_rc(&bad))?,
         })
     }
 
@@ -73,6 +76,8 @@ impl Settings {
 const LONGEST_WAIT: u64 = 20;
 /// Most answers that may be remembered: some 250 octets each.
 const MOST_ANSWERS: u64 = 1_000_000;
+/// How long a question may take, in seconds.
+const PATIENCE: u64 = 30;
 /// A day, in seconds.
 const DAY: u64 = 24 * 3600;
 
@@ -103,6 +108,11 @@ fn remembered(rc: &Authdaemonrc) -> Result<(usize, Duration), String> {
     Ok((usize::try_from(most).unwrap_or(usize::MAX), Duration::from_secs(seconds)))
 }
 
+/// POSTRIDER_PATIENCE: nobody who asks waits longer than [`PATIENCE`].
+fn patience(rc: &Authdaemonrc) -> Result<Duration, String> {
+    number(rc, "POSTRIDER_PATIENCE", PATIENCE, 1..=PATIENCE).map(Duration::from_secs)
+}
+
 /// The number that setting `name` is, within `range`; `usual` if it is not
 /// there or empty.
 fn number(rc: &Authdaemonrc, name: &str, usual: u64, range: RangeInclusive<u64>) -> Result<u64, String> {
@@ -117,7 +127,7 @@ fn number(rc: &Authdaemonrc, name: &str, usual: u64, range: RangeInclusive<u64>)
 
 #[cfg(test)]
 mod tests {
-    use super::{guard, remembered};
+    use super::{guard, patience, remembered};
     use authlib::abuse;
     use authlib::authdaemonrc::Authdaemonrc;
     use std::time::Duration;
@@ -130,6 +140,7 @@ mod tests {
     fn without_settings_there_is_a_limit_and_nothing_is_remembered() {
         assert_eq!(guard(&rc("POSTRIDER_FAILURES=\n")), Ok(abuse::Settings::default()));
         assert_eq!(remembered(&rc("")).unwrap().0, 0);
+        assert_eq!(patience(&rc("")), Ok(Duration::from_secs(30)));
     }
 
     #[test]
@@ -155,5 +166,8 @@ mod tests {
             assert_eq!(guard(&rc(line)), Err(said.to_owned()));
         }
         assert!(remembered(&rc("POSTRIDER_REMEMBERED_ANSWERS=-1")).is_err());
+        assert!(
+            ["0", "31", "x"].iter().all(|it| patience(&rc(&format!("POSTRIDER_PATIENCE={it}"))).is_err())
+        );
     }
 }

@@ -52,6 +52,8 @@ fn make(names: &[&str]) -> Option<Modules> {
     let list = list.inspect_err(|missing| log::error(missing)).ok()?;
     let modules = Modules::new(list, Options::parse(&environment::octets("DEFAULTOPTIONS")));
     let modules = modules.with_decoys(decoys());
+    let renews = environment::number("POSTRIDER_UPGRADE_HASHES") > 0;
+    let modules = if renews { modules.renewing() } else { modules };
     let is_traced = environment::number("DEBUG_LOGIN") > 0;
     Some(if is_traced { modules.traced(|line| log::line(format_args!("{line}"))) } else { modules })
 }
