@@ -120,3 +120,64 @@ echo "== room"; session UIDL 'TOP 1 0' QUIT
     assert_eq!(unique_ids(room).len(), 1, "{said}");
     assert!(room.contains("Subject: 1000000002.b\r\n"), "{said}");
 }
+
+/// What changes accounts, on a disk that has room for them: text and files.
+const TOOLS: &str = r#"
+mount -o remount,size=512k .
+export POSTRIDER_SYSCONFDIR="$PWD"
+userdb() { code=0; "$bin/userdb" "$@" 2>&1 || code=$?; echo "exit $code"; }
+makeuserdb() { code=0; "$bin/makeuserdb" 2>&1 || code=$?; echo "exit $code"; }
+worker() { printf "$1" | POSTRIDER_PIPE=1 "$bin/authdaemond" -worker authuserdb 2>&1; }
+passwd() { worker "PASSWD pop3\talice\t$1\t$2\n"; }
+login() { worker "AUTH $((18 + ${#1}))\npop3\nlogin\nalice\n$1\n" | grep ADDRESS || echo no; }
+userdb alice set uid=1 gid=1 home=/h 'systempw={SHA}5en6G6MezRroT3XKqkdPOmY/BfQ='
+makeuserdb
+cp userdb "$bin/before"
+same() { cmp userdb "$bin/before" && echo same; login secret; ls -A; }
+"#;
+
+/// The steps of a change that cannot be made, and what is there afterwards.
+const CHANGES: &str = r#"
+echo "== userdb"; userdb alice set "gecos=$(head -c 5000 /dev/zero | tr '\0' x)"
+echo "== makeuserdb"; makeuserdb
+echo "== passwd"; passwd secret newest
+echo "== after"; same
+"#;
+
+fn tools(steps: &str) -> Option<String> {
+    let directory = Path::new(env!("CARGO_BIN_EXE_userdb")).parent().unwrap();
+    // What is built may lie where nothing can be written.
+    let bin = tempfile::tempdir().unwrap();
+    for name in ["userdb", "makeuserdb", "authdaemond"] {
+        testbed::process::install(&directory.join(name), &bin.path().join(name)).unwrap();
+    }
+    on_a_small_disk(&format!("bin={}\n{TOOLS}{steps}", bin.path().display()))
+}
+
+/// Nothing has changed, and nothing was left behind.
+fn assert_nothing_has_changed(said: &str, reason: &str, makeuserdbs: &str) {
+    for (program, reason) in [("userdb", reason), ("makeuserdb", makeuserdbs)] {
+        let part = part(said, program);
+        assert!(part.contains(reason) && part.ends_with("exit 1\n"), "{said}");
+    }
+    let passwd = part(said, "passwd");
+    assert!(passwd.contains(reason) && passwd.ends_with("FAIL\n"), "{said}");
+    assert!(passwd.contains("user=alice") && !said.contains("newest"), "{said}");
+    let after = part(said, "after");
+    assert!(after.starts_with("same\nADDRESS=alice\n") && !after.contains("tmp"), "{said}");
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_accounts_and_passwords() {
+    let steps =
+        format!("fill{CHANGES}\nclear; echo '== room'; passwd secret another; login another; login secret");
+    let Some(said) = tools(&steps) else { return };
+    assert_nothing_has_changed(&said, "No space left on device", "alice - duplicate or out of disk space.");
+    assert!(part(&said, "room").ends_with("OK\nADDRESS=alice\nno\n"), "{said}");
+}
+
+#[test]
+fn accounts_on_a_read_only_disk_log_in_and_change_nothing() {
+    let Some(said) = tools(&format!("mount -o remount,ro .{CHANGES}")) else { return };
+    assert_nothing_has_changed(&said, "Read-only file system", "Read-only file system");
+}

@@ -49,6 +49,7 @@ impl House {
     fn run(&self, program: &str, words: &[&str], input: &str) -> Said {
         let mut command = Command::new(program);
         command.args(words).current_dir(self.0.path()).env("POSTRIDER_SYSCONFDIR", self.0.path());
+        command.env("POSTRIDER_AUTHDAEMON_SOCKET", self.path("none"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // It may end without reading.
@@ -250,24 +251,25 @@ fn a_person_types_the_password_twice_and_never_sees_it() {
         (env!("CARGO_BIN_EXE_userdbpw"), "-hmac-md5", "cd3ba7deaad6e5ca"),
         (env!("CARGO_BIN_EXE_authpasswd"), "md5", "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ=="),
     ] {
-        let (output, shown) = typed(program, word, ["secret", "secret"]);
+        let twice = |again| [("Password: ", "secret"), ("\nReenter password: ", again)];
+        let (output, shown) = typed(program, &[word], &twice("secret"));
         assert!(output.status.success() && output.stdout.starts_with(start.as_bytes()), "{program}");
         assert!(!shown.windows(6).any(|window| window == b"secret"), "{program}");
-        let (output, _) = typed(program, word, ["secret", "secert"]);
+        let (output, _) = typed(program, &[word], &twice("secert"));
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{program}");
     }
 }
 
-/// What `program` makes of two lines that a person types, and what the terminal
-/// has shown.
-fn typed(program: &str, word: &str, lines: [&str; 2]) -> (Output, Vec<u8>) {
+/// What `program` makes of lines that a person types behind these prompts, and
+/// what the terminal has shown.
+fn typed(program: &str, words: &[&str], lines: &[(&str, &str)]) -> (Output, Vec<u8>) {
     let terminal = nix::pty::openpty(None, None).unwrap();
     let mut keyboard = fs::File::from(terminal.master);
     let mut command = Command::new(program);
-    command.arg(word).stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(words).stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut errors = child.stderr.take().unwrap();
-    for (prompt, line) in ["Password: ", "\nReenter password: "].iter().zip(lines) {
+    for (prompt, line) in lines {
         let mut shown = vec![0; prompt.len()];
         errors.read_exact(&mut shown).unwrap();
         assert_eq!(shown, prompt.as_bytes());
@@ -279,6 +281,46 @@ fn typed(program: &str, word: &str, lines: [&str; 2]) -> (Output, Vec<u8>) {
     let mut shown = Vec::new();
     let _ = keyboard.read_to_end(&mut shown);
     (output, shown)
+}
+
+#[test]
+fn userdb_asks_a_person_for_what_was_not_given_and_does_not_show_secrets() {
+    let house = House::new();
+    let file = house.path("db").display().to_string();
+    let words = ["-f", &file, "alice", "set", "uid=5", "systempw", "home"];
+    let lines = [("alice.systempw: ", "topsecret"), ("\nalice.home: ", "/home/alice")];
+    let (output, shown) = typed(env!("CARGO_BIN_EXE_userdb"), &words, &lines);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert_eq!(house.read("db"), "alice\tuid=5|systempw=topsecret|home=/home/alice\n");
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("/home/alice") && !shown.contains("topsecret"), "{shown}");
+}
+
+#[test]
+fn wrong_words_are_answered_with_the_usage() {
+    let house = House::new();
+    let run = |program, words: &[&str]| house.run(program, words, "");
+    for words in [[].as_slice(), &["alice"], &["alice", "set"], &["-f", "db"], &["-show", "a", "b", "c"]] {
+        let usage = run(env!("CARGO_BIN_EXE_userdb"), words);
+        assert!(usage.output.starts_with("Usage: userdb ") && usage.errors.is_empty(), "{usage:?}");
+        assert_eq!(usage.status, 1);
+    }
+    for (program, start, wrong) in [
+        (env!("CARGO_BIN_EXE_makeuserdb"), "Usage: makeuserdb [-f FILE]\n", [["db", ""], ["-f", ""]]),
+        (env!("CARGO_BIN_EXE_userdbpw"), "userdbpw: invalid argument.\n", [["md5", ""], ["-md5", "x"]]),
+        (env!("CARGO_BIN_EXE_authtest"), "Usage: authtest ", [["-s", "pop3"], ["-x", "alice"]]),
+        (env!("CARGO_BIN_EXE_authenumerate"), "Usage: authenumerate [-s] [-o]\n", [["-x", ""], ["-s", "x"]]),
+    ] {
+        for words in wrong {
+            let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            let usage = run(program, &words);
+            assert!(usage.errors.starts_with(start) && usage.output.is_empty(), "{words:?} {usage:?}");
+            assert_eq!(usage.status, 1, "{words:?}");
+        }
+    }
+    let nobody = run(env!("CARGO_BIN_EXE_authtest"), &["alice"]);
+    assert!(nobody.errors.starts_with("Authentication FAILED: Input/output error\n"), "{nobody:?}");
+    assert_eq!((nobody.output.as_str(), nobody.status), ("", 1));
 }
 
 #[test]
