@@ -100,7 +100,7 @@ fn with_users(module: &str, password: &str) -> Option<Cells> {
     Some(cells.behind(&machine.words()))
 }
 
-/// With a program that knows the password of `alice` and ends without an
+/// With a program that knows `alice` and her password, and ends without an
 /// answer when it is asked about `rooted`.
 fn with_program() -> Cells {
     let cells = Cells::of(Path::new(env!("CARGO_BIN_EXE_authpipe"))).unwrap();
@@ -108,9 +108,10 @@ fn with_program() -> Cells {
     let script = format!(
         "#!/bin/sh
 while read -r word octets; do
+    body=$octets
     [ \"$word\" != AUTH ] || body=$(head -c \"$octets\" | tr '\\n' ' ')
     case \"$word $body\" in
-    'AUTH pop3 login alice secret ') printf 'UID={uid}\\nGID={gid}\\nHOME={home}\\nADDRESS=alice\\n.\\n';;
+    'AUTH pop3 login alice secret ' | 'PRE . pop3 alice') printf 'UID={uid}\\nGID={gid}\\nHOME={home}\\nADDRESS=alice\\n.\\n';;
     'AUTH pop3 login rooted '*) exit 1;;
     *) echo FAIL;;
     esac

@@ -229,6 +229,8 @@ impl Cells {
             .env("POP3AUTH", Mechanism::names().join(" "))
             .env("POP3_TOKEN_IN_CLEAR", "1")
             .env("POP3_APOP", "YES")
+            // As behind couriertls, with a client whose certificate has this name.
+            .envs([("POP3_TLS", "1"), ("TLS_EXTERNAL", "cn"), ("TLS_SUBJECT_CN", &self.credentials.user)])
             .envs(self.environment.iter().cloned());
         Chain::start(command, &words, &self.log())
     }

@@ -20,12 +20,16 @@ pub struct Credentials {
     pub password: String,
     /// A bearer token.
     pub token: String,
+    /// Whom the client says to be that has a certificate of `user`.
+    pub identity: String,
 }
 
 impl Default for Credentials {
     /// Those of `alice`; the token is nobody's.
     fn default() -> Self {
-        Credentials { user: "alice".to_owned(), password: "secret".to_owned(), token: "secret".to_owned() }
+        let secret = || "secret".to_owned();
+        let alice = || "alice".to_owned();
+        Credentials { user: alice(), password: secret(), token: secret(), identity: alice() }
     }
 }
 
@@ -37,7 +41,12 @@ impl Credentials {
             let (head, last) = text.split_at(text.len().saturating_sub(1));
             format!("{head}{}", if last == "A" { "B" } else { "A" })
         };
-        Credentials { user: self.user.clone(), password: spoilt(&self.password), token: spoilt(&self.token) }
+        Credentials {
+            user: self.user.clone(),
+            password: spoilt(&self.password),
+            token: spoilt(&self.token),
+            identity: spoilt(&self.identity),
+        }
     }
 }
 
@@ -62,6 +71,8 @@ pub enum Mechanism {
     ScramSha256,
     /// APOP.
     Apop,
+    /// AUTH EXTERNAL, with what couriertls tells of a verified certificate.
+    External,
     /// AUTH OAUTHBEARER.
     Oauthbearer,
     /// AUTH XOAUTH2.
@@ -69,7 +80,7 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    const ALL: [Mechanism; 11] = [
+    const ALL: [Mechanism; 12] = [
         Mechanism::Pass,
         Mechanism::Plain,
         Mechanism::Login,
@@ -79,6 +90,7 @@ impl Mechanism {
         Mechanism::ScramSha1,
         Mechanism::ScramSha256,
         Mechanism::Apop,
+        Mechanism::External,
         Mechanism::Oauthbearer,
         Mechanism::Xoauth2,
     ];
@@ -96,6 +108,7 @@ impl Mechanism {
             Mechanism::ScramSha1 => "SCRAM-SHA-1",
             Mechanism::ScramSha256 => "SCRAM-SHA-256",
             Mechanism::Apop => "APOP",
+            Mechanism::External => "EXTERNAL",
             Mechanism::Oauthbearer => "OAUTHBEARER",
             Mechanism::Xoauth2 => "XOAUTH2",
         }
@@ -138,7 +151,7 @@ impl Mechanism {
 
     /// The answer to the last line of the exchange.
     fn converse(self, client: &mut Client<TcpStream>, credentials: &Credentials) -> Outcome<String> {
-        let Credentials { user, password, token } = credentials;
+        let Credentials { user, password, token, identity } = credentials;
         match self {
             Mechanism::Pass => {
                 client.command(&format!("USER {user}"))?;
@@ -174,6 +187,7 @@ impl Mechanism {
                 let command = answer.to(client.greeting().as_bytes())?;
                 client.say(String::from_utf8(command)?.trim_end())?;
             }
+            Mechanism::External => client.say(&format!("AUTH EXTERNAL {}", STANDARD.encode(identity)))?,
             Mechanism::Oauthbearer => {
                 let message = format!("n,a={user},\x01host=localhost\x01auth=Bearer {token}\x01\x01");
                 return self.show(client, &message, "\x01");
