@@ -1,14 +1,14 @@
 //! Connecting: server after server, way after way, until one is good enough.
 
 use authlib::Unavailable;
-use authlib::printable::printable;
+use authlib::printable::{printable, reason};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::passfile;
-use crate::reason;
+use crate::reason::unavailable;
 use crate::session::Session;
 use crate::target::{Host, Target, Wanted, Way};
 use crate::tls::Mode;
@@ -21,8 +21,9 @@ use crate::tls::Mode;
 pub(crate) async fn connect(target: &Target) -> Result<Session, Unavailable> {
     let mut hosts: Vec<&Host> = target.hosts.iter().collect();
     if target.in_any_order {
-        let count = hosts.len();
-        hosts.rotate_left(usize::from(random_octet()?) % count);
+        let [octet] = system::random::octets().map_err(|error| Unavailable::new(reason(&error)))?;
+        let first = usize::from(octet) % hosts.len();
+        hosts.rotate_left(first);
     }
     let mut last = Unavailable::new("there is no server");
     for &wanted in target.wanted.in_turn() {
@@ -35,12 +36,6 @@ pub(crate) async fn connect(target: &Target) -> Result<Session, Unavailable> {
         }
     }
     Err(last)
-}
-
-fn random_octet() -> Result<u8, Unavailable> {
-    let mut octet = [0];
-    system::random::fill(&mut octet).map_err(|error| Unavailable::new(error.to_string()))?;
-    Ok(octet[0])
 }
 
 fn at(host: &Host, reason: &dyn std::fmt::Display) -> Unavailable {
@@ -83,7 +78,7 @@ async fn open(target: &Target, host: &Host, mode: Mode) -> Result<Session, Unava
             Session::open(&config, MakeRustlsConnect::new(target.tls.client()?)).await
         }
     };
-    let session = session.map_err(|error| reason::unavailable(&error))?;
+    let session = session.map_err(|error| unavailable(&error))?;
     if let Some(encoding) = &target.client_encoding {
         let quoted = encoding.replace('\'', "''");
         session.run(&format!("SET client_encoding TO '{quoted}'")).await?;

@@ -13,7 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, RowStream, SimpleQueryMessage, Socket};
 
 use crate::reason::{is_about_a_value, unavailable};
-use crate::values::{Text, taken, with_text_columns};
+use crate::values::{Text, taken, with_readable_columns};
 
 /// Most statements known; there are as many as settings make, and they change
 /// only when those do.
@@ -52,7 +52,7 @@ impl Session {
     }
 
     /// `text` as the server gets it once it has understood it: with columns
-    /// that are text.
+    /// that can be read.
     ///
     /// Nothing stays prepared under a name behind the transaction: a pooler
     /// between us and the server may give us another session for the next one.
@@ -62,7 +62,7 @@ impl Session {
         }
         let transaction = self.client.transaction().await?;
         let statement = transaction.prepare(text).await?;
-        let cast = with_text_columns(text, statement.columns());
+        let cast = with_readable_columns(text, statement.columns());
         drop(statement);
         let known = cast.unwrap_or_else(|| text.to_owned());
         if known != text {

@@ -17,7 +17,7 @@ pub(crate) fn columns_of_any_type(server: &Postgres) -> Outcome {
         CREATE DOMAIN hash AS varchar(100) CHECK (value LIKE '{{%');
         CREATE TYPE place AS ENUM ('Maildir', 'Elsewhere');
         CREATE TABLE typed (id citext PRIMARY KEY, crypt hash, clear char(8), uid bigint, gid numeric(8, 0),
-            home name, maildir place, quota int8, name text[], options jsonb);
+            home name, maildir place, quota int2, name text[], options jsonb);
         INSERT INTO typed VALUES ('Alice', '{HASH}', NULL, 5000, 5001, '/home/a', 'Elsewhere', 1000,
             '{{Al,Ice}}', '1')"
     ))?;
