@@ -209,6 +209,15 @@ fn many_guesses_at_one_moment_get_no_further_than_there_are_workers() {
 }
 
 #[test]
+fn a_question_for_a_salt_makes_no_address_known() {
+    let (_directory, daemon) = start(REFUSES);
+    let salt = daemon.ask(b"TCPREMOTEIP=192.0.2.1\nAUTH 23\npop3\nscram-sha-256\nbob\n").unwrap();
+    assert!(salt.starts_with(b"SALT="), "{}", String::from_utf8_lossy(&salt));
+    fail(&daemon, "192.0.2.1", 4);
+    assert_eq!(log_in(&daemon, "192.0.2.1", "bob", "secret"), Said::Refused);
+}
+
+#[test]
 fn exempt_networks_and_who_does_not_say_its_address_are_not_counted() {
     let (_directory, mut daemon) = start(&format!("{REFUSES}POSTRIDER_EXEMPT=\"198.51.100.0/24 ::1\"\n"));
     for ip in ["198.51.100.7", "::1", ""] {
