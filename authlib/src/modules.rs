@@ -140,7 +140,7 @@ impl Modules {
         if let (Verdict::Accept(account), Some((place, true))) = (&verdict, asked)
             && let Some(renewals) = &mut self.renewals
         {
-            renewals.accepted(place, record, account, Instant::now());
+            renewals.accepted(place, record, client, account, Instant::now());
         }
         verdict
     }
@@ -154,7 +154,10 @@ impl Modules {
         let changed = module.change_password(&due.change);
         renewals.rest(&changed, start, Instant::now());
         let outcome = match changed {
-            Changed::Done => Ok(()),
+            Changed::Done => match due.change.login().map(|login| module.authenticate(&login, &due.client)) {
+                Ok(Verdict::Reject) => Err(renewals.give_up()),
+                _ => Ok(()),
+            },
             Changed::Unavailable(reason) => Err(reason),
             // It was changed meanwhile, or nothing is ever changed there.
             Changed::Reject => return None,
@@ -289,8 +292,9 @@ mod tests {
     use crate::account::{Account, Ids, Unavailable, Verdict};
     use crate::module::{Changed, Client, Entry, Module, PasswordChange};
     use crate::protocol::request::Reader;
+    use crate::renewal::Renewed;
     use crate::scram::{Salt, Wanted};
-    use crate::{Options, Record};
+    use crate::{Options, Record, Secret};
     use std::path::PathBuf;
 
     /// A module that says the same to everybody.
@@ -442,6 +446,81 @@ mod tests {
         let list = "# one\n\nalice\t1\t2\t/h\t\t\nbob\t1\t2\t/h\t\t\n# two\n\n";
         assert_eq!(answer(&[accept, reject], b"ENUMERATE\n"), pair(&format!("{list}.\n"), ""));
         assert_eq!(answer(&[accept, cannot], b"ENUMERATE\n"), pair(list, "two: no"));
+    }
+
+    /// A module whose accounts have a hash of an old kind, and whose changes of
+    /// passwords are as its name says.
+    struct Old {
+        name: &'static str,
+        changes: usize,
+    }
+
+    impl Module for Old {
+        fn name(&self) -> &str {
+            self.name
+        }
+
+        fn authenticate(&mut self, _: &Record, _: &Client) -> Verdict {
+            let Verdict::Accept(account) = accept() else { panic!() };
+            match (self.name, self.changes) {
+                ("cuts", 1..) => Verdict::Reject,
+                _ => Verdict::Accept(Account { stored_password: Some(Secret::copy_of(SHA)), ..account }),
+            }
+        }
+
+        fn look_up(&mut self, _: &[u8], _: &[u8], _: &Client) -> Verdict {
+            Verdict::Reject
+        }
+
+        fn change_password(&mut self, change: &PasswordChange) -> Changed {
+            assert!(change.is_renewal() && change.user() == b"alice");
+            self.changes += 1;
+            match self.name {
+                "rejects" => Changed::Reject,
+                "cannot" => Unavailable::new("no").into(),
+                _ => Changed::Done,
+            }
+        }
+
+        fn renews(&self) -> bool {
+            self.name != "never"
+        }
+    }
+
+    const SHA: &[u8] = b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+    /// What is caught up with after a login at the second of two modules.
+    fn renewed(modules: &mut Modules) -> Option<Renewed> {
+        let record = Record::login(b"pop3", b"alice", b"secret").unwrap();
+        let _said = modules.authenticate(&record, &Client::default());
+        modules.catch_up()
+    }
+
+    fn renewing(name: &'static str) -> Modules {
+        let list: Vec<Box<dyn Module>> =
+            vec![Box::new(Always("one", reject)), Box::new(Old { name, changes: 0 })];
+        Modules::new(list, Options::default()).renewing()
+    }
+
+    #[test]
+    fn an_old_hash_is_stored_anew_by_the_module_that_has_accepted() {
+        let mut modules = renewing("changes");
+        let renewed_one = renewed(&mut modules).unwrap();
+        assert_eq!(
+            (renewed_one.module.as_str(), renewed_one.user.as_slice()),
+            ("changes", b"alice".as_slice())
+        );
+        assert!(renewed_one.outcome.is_ok() && modules.catch_up().is_none());
+        assert!(renewed(&mut renewing("cannot")).unwrap().outcome.is_err());
+        assert!(renewed(&mut renewing("rejects")).is_none() && renewed(&mut renewing("never")).is_none());
+    }
+
+    #[test]
+    fn nothing_more_is_stored_anew_where_that_locks_somebody_out() {
+        let mut modules = renewing("cuts");
+        assert!(renewed(&mut modules).unwrap().outcome.is_err());
+        modules.list[1] = Box::new(Old { name: "changes", changes: 0 });
+        assert!(renewed(&mut modules).is_none());
     }
 
     #[test]

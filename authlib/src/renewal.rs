@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::account::{Account, Unavailable};
-use crate::module::{Changed, PasswordChange};
+use crate::module::{Changed, Client, PasswordChange};
 use crate::password;
 use crate::record::Record;
 
@@ -23,6 +23,7 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(60);
 pub(crate) struct Renewals {
     due: Option<Due>,
     not_before: Option<Instant>,
+    is_given_up: bool,
 }
 
 /// A password to be stored anew.
@@ -32,6 +33,8 @@ pub(crate) struct Due {
     pub(crate) module: usize,
     /// Of the password for itself.
     pub(crate) change: PasswordChange,
+    /// Who has logged in.
+    pub(crate) client: Client,
 }
 
 /// What came of one.
@@ -47,21 +50,35 @@ pub struct Renewed {
 
 impl Renewals {
     /// `module` has accepted a login with `record` as `account`.
-    pub(crate) fn accepted(&mut self, module: usize, record: &Record, account: &Account, now: Instant) {
+    pub(crate) fn accepted(
+        &mut self,
+        module: usize,
+        record: &Record,
+        client: &Client,
+        account: &Account,
+        now: Instant,
+    ) {
         let is_outdated =
             account.stored_password.as_ref().is_some_and(|stored| password::is_outdated(stored.expose()));
-        if !is_outdated || self.not_before.is_some_and(|time| now < time) {
+        if !is_outdated || self.is_given_up || self.not_before.is_some_and(|time| now < time) {
             return;
         }
         self.due = record.credentials().and_then(|login| {
             let change = PasswordChange::new(record.service(), login.user, login.password, login.password);
-            change.ok().map(|change| Due { module, change })
+            change.ok().map(|change| Due { module, change, client: client.clone() })
         });
     }
 
     /// What is to be done now.
     pub(crate) fn take(&mut self) -> Option<Due> {
         self.due.take()
+    }
+
+    /// What was stored is not the password any more: a column was too short for
+    /// it, say. Nobody else is to be locked out.
+    pub(crate) fn give_up(&mut self) -> Unavailable {
+        self.is_given_up = true;
+        Unavailable::new("what was stored is not accepted; nothing more will be stored anew here")
     }
 
     /// It was begun at `start` and has ended `now`.
@@ -75,7 +92,7 @@ impl Renewals {
 #[cfg(test)]
 mod tests {
     use super::{REST_AFTER_FAILURE, Renewals};
-    use crate::{Account, Changed, Ids, Record, Secret};
+    use crate::{Account, Changed, Client, Ids, Record, Secret};
     use std::time::{Duration, Instant};
 
     const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -88,7 +105,7 @@ mod tests {
     /// Whether a login at `now` makes something due.
     fn is_due(renewals: &mut Renewals, stored: &str, now: Instant) -> bool {
         let record = Record::login(b"pop3", b"alice", b"secret").unwrap();
-        renewals.accepted(0, &record, &account(stored), now);
+        renewals.accepted(0, &record, &Client::default(), &account(stored), now);
         renewals.take().is_some()
     }
 
@@ -98,7 +115,7 @@ mod tests {
         assert!(is_due(&mut renewals, SHA, now) && !is_due(&mut renewals, "{PLAIN}secret", now));
         assert!(renewals.take().is_none());
         let proof = Record::decode(b"pop3\ncram-md5\nYQ==\nYg==\n\n").unwrap();
-        renewals.accepted(0, &proof, &account(SHA), now);
+        renewals.accepted(0, &proof, &Client::default(), &account(SHA), now);
         assert!(renewals.take().is_none());
     }
 
