@@ -97,6 +97,42 @@ fn the_tools_of_both_say_the_same_of_both() {
 }
 
 #[test]
+fn the_tools_of_both_change_passwords_at_both() {
+    if !is_here() {
+        return;
+    }
+    let ((_one, our_daemon), (_two, mut their_daemon)) = (ours(), theirs());
+    let socket = their_daemon.configuration().with_file_name("run").join("authdaemon/socket");
+    // Without -f: their authdaemond needs to know the source of a record.
+    assert!(their_daemon.command(courier::MAKEUSERDB).unwrap().status().unwrap().success());
+    let ours = |words: &[&str], socket: &Path| {
+        let mut command = Command::new(OUR_AUTHTEST);
+        command.env("POSTRIDER_AUTHDAEMON_SOCKET", socket);
+        said(&command.args(words).output().unwrap())
+    };
+    let mut theirs =
+        |words: &[&str]| said(&their_daemon.command("authtest").unwrap().args(words).output().unwrap());
+    let their_tool =
+        |words: &[&str]| said(&our_daemon.command_of_courier("authtest").args(words).output().unwrap());
+    let wrong = ["-s", "pop3", "alice", "wrong", "new"];
+    let expected = theirs(&wrong);
+    assert_eq!(their_tool(&wrong), expected, "their authtest");
+    assert_eq!(ours(&wrong, &our_daemon.socket()), expected, "ours");
+    assert_eq!(ours(&wrong, &socket), expected, "our authtest, their authdaemond");
+    let [first, second] = [["-s", "pop3", "alice", "secret", "new"], ["-s", "pop3", "alice", "new", "newer"]];
+    let expected = theirs(&first);
+    assert!(expected.2, "{expected:?}");
+    assert_eq!(their_tool(&first), expected, "their authtest");
+    assert_eq!(ours(&second, &our_daemon.socket()), expected, "ours");
+    assert_eq!(ours(&second, &socket), expected, "our authtest, their authdaemond");
+    for (password, is_right) in [("newer", true), ("new", false), ("secret", false)] {
+        let words = ["-s", "pop3", "alice", password];
+        let right = [theirs(&words).2, their_tool(&words).2];
+        assert_eq!(right, [is_right; 2], "{password}");
+    }
+}
+
+#[test]
 fn their_login_program_asks_our_authdaemond() {
     if !is_here() {
         return;

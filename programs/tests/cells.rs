@@ -78,6 +78,24 @@ fn authcustom_in_a_chain_lets_in_nobody() {
     hears(cells, &[("alice", "secret", "-ERR [AUTH] Login failed.")]);
 }
 
+#[test]
+fn authpwd_and_authshadow_list_who_could_log_in() {
+    for (module, password) in [(env!("CARGO_BIN_EXE_authpwd"), HASH), (env!("CARGO_BIN_EXE_authshadow"), "x")]
+    {
+        let Some(mut cells) = with_users(module, password) else { return };
+        let _chain = cells.serve(Place::Authdaemond).unwrap();
+        let socket = cells.directory().join("run/authdaemon/socket");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_authenumerate"));
+        let output = command.arg("-o").env("POSTRIDER_AUTHDAEMON_SOCKET", &socket).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let list = String::from_utf8(output.stdout).unwrap();
+        let ((uid, gid), home) = (cells.account().owner, cells.account().home.display());
+        let alice = format!("alice\t{uid}\t{gid}\t{home}\t\t");
+        assert_eq!(list.lines().filter(|line| *line == alice).count(), 1, "{list}");
+        assert!(!list.contains("rooted\t") && !list.contains("root\t"), "{list}");
+    }
+}
+
 /// On a machine with the users `alice` and `rooted`, whose group is root's;
 /// `password` is what /etc/passwd has for both, and /etc/shadow has the hash.
 /// `None`, with a line that says why, where this cannot be had.
