@@ -277,3 +277,59 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Failed {
     let path = path.to_owned();
     move |error| Failed::System(path.clone(), error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Assignment, Change, Text};
+    use crate::exclusive::PATIENCE;
+    use proptest::prelude::*;
+    use std::fs;
+    use zeroize::Zeroizing;
+
+    /// What `change` makes of `text`; `None` if it makes nothing of it.
+    fn edited(text: &str, name: &str, change: &Change<'_>) -> Option<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("userdb");
+        fs::write(&file, text).unwrap();
+        let locked = Text::lock(&file, PATIENCE).unwrap();
+        match locked.edit(name.as_bytes(), change) {
+            Ok(Some(edited)) => edited.install().unwrap(),
+            Ok(None) | Err(_) => return None,
+        }
+        assert!(!directory.path().join(".tmp.userdb").exists());
+        Some(fs::read_to_string(&file).unwrap())
+    }
+
+    #[test]
+    fn a_new_text_that_is_not_wanted_any_more_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = Text::lock(&directory.path().join("userdb"), PATIENCE).unwrap();
+        let assignments = [Assignment { field: b"uid", value: Zeroizing::new(b"5".to_vec()) }];
+        let edited = text.edit(b"alice", &Change::Set(&assignments)).unwrap().unwrap();
+        let path = edited.path().to_owned();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "alice\tuid=5\n");
+        drop(edited);
+        assert!(!path.exists() && text.find(b"alice").unwrap().is_none());
+        assert!(text.edit(b"alice", &Change::Delete).unwrap().is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn all_lines_but_one_stay_as_they_are(
+            before in "((#|[b-d]\t)?[x-z=|]{0,4}\n){0,5}",
+            fields in "([a-d]=[x-z]{0,2}\\|?){1,3}",
+            behind in "([b-d]\t[x-z=|]{0,4}\n){0,5}",
+            value in "[x-z=]{0,4}",
+        ) {
+            let text = format!("{before}a\t{fields}\n{behind}");
+            let assignments = [Assignment { field: b"z", value: Zeroizing::new(value.clone().into_bytes()) }];
+            let new = edited(&text, "a", &Change::Set(&assignments)).unwrap();
+            let expected = format!("{before}a\t{}|z={value}\n{behind}", fields.trim_end_matches('|'));
+            prop_assert_eq!(new, expected);
+            prop_assert_eq!(edited(&text, "a", &Change::Delete).unwrap(), format!("{before}{behind}"));
+            let twice = format!("{text}a\tuid=1\n");
+            prop_assert!(edited(&twice, "a", &Change::Set(&assignments)).is_none());
+        }
+    }
+}
