@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use crate::account::{Unavailable, Verdict};
+use crate::account::{Account, Unavailable, Verdict};
 use crate::module::{Changed, Client, Module, PasswordChange};
 use crate::options::Options;
 use crate::protocol::answer;
@@ -17,7 +17,7 @@ use crate::protocol::request::{Question, Request};
 use crate::record::Record;
 use crate::renewal::{Renewals, Renewed};
 use crate::scram::decoys::Decoys;
-use crate::scram::{Salt, Wanted};
+use crate::scram::{self, Salt, Wanted};
 use crate::trace::Trace;
 
 /// The modules that are asked.
@@ -142,7 +142,13 @@ impl Modules {
         {
             renewals.accepted(place, record, client, account, Instant::now());
         }
-        verdict
+        match verdict {
+            // Who asks has not heard a password, and need not (ledger 427).
+            Verdict::Accept(account) if scram::hash_of(record.authtype()).is_some() => {
+                Verdict::Accept(Account { stored_password: None, clear_password: None, ..account })
+            }
+            verdict => verdict,
+        }
     }
 
     /// Does what was left to do behind the last answer, once that is given.
@@ -412,6 +418,28 @@ mod tests {
                 assert_eq!(answer(&[cannot], request.as_bytes()), pair("FAIL\n", ""), "{body:?}");
             }
         }
+    }
+
+    #[test]
+    fn who_has_heard_no_password_is_told_none() {
+        fn accept() -> Verdict {
+            let ids = Ids::numeric(1, 2).unwrap();
+            let account = Account::new(b"alice".to_vec(), ids, "/h".into());
+            let secret = |text: &str| Some(Secret::copy_of(text.as_bytes()));
+            Verdict::Accept(Account {
+                stored_password: secret("{PLAIN}secret"),
+                clear_password: secret("secret"),
+                server_signature: Some(b"signature".to_vec()),
+                ..account
+            })
+        }
+        let (said, _) = answer(&[accept], b"AUTH 31\npop3\nscram-sha-1\nalice\n#\n#\n#\n#\n");
+        assert_eq!(
+            said,
+            "UID=1\nGID=2\nHOME=/h\nADDRESS=alice\nOPTIONS=x=1\nSERVERSIGNATURE=c2lnbmF0dXJl\n.\n"
+        );
+        let (said, _) = answer(&[accept], AUTH);
+        assert!(said.contains("PASSWD={PLAIN}secret\nPASSWD2=secret\n"), "{said}");
     }
 
     #[test]
