@@ -24,6 +24,7 @@ pub mod pipe_face;
 pub mod places;
 pub mod prompt;
 pub mod pw2userdb;
+pub mod service;
 pub mod skeleton;
 pub mod tcpd;
 pub mod userdb_tool;

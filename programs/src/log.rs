@@ -47,6 +47,12 @@ impl Peer {
         Peer { ip: text("TCPREMOTEIP", "127.0.0.1"), port: text("TCPREMOTEPORT", no_port) }
     }
 
+    /// At this address and port, as couriertcpd writes them.
+    #[must_use]
+    pub fn at(ip: &str, port: &str) -> Self {
+        Peer { ip: Harmless(ip.as_bytes()).to_string(), port: Harmless(port.as_bytes()).to_string() }
+    }
+
     /// The client's address.
     #[must_use]
     pub fn ip(&self) -> &str {

@@ -104,6 +104,17 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
             ways.push(("tcp-ordinary-user", |stands, dialogue| stands.tcp(dialogue, Side::Ours, ORDINARY)));
         }
     }
+    if dialogue.suits(Driver::Service) {
+        ways.push(("service", |stands, dialogue| stands.service(dialogue, false)));
+        if dialogue.at_once().is_some() {
+            ways.push(("service-at-once", |stands, dialogue| {
+                stands.service(&dialogue.at_once().ok_or("not at once")?, false)
+            }));
+        }
+        if machine.root {
+            ways.push(("service-ordinary-user", |stands, dialogue| stands.service(dialogue, true)));
+        }
+    }
     if dialogue.suits(Driver::Courier) && machine.courier {
         if pipe {
             ways.push(("courier-pipe", |stands, dialogue| stands.pipe(dialogue, Side::Courier)));

@@ -11,6 +11,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -22,13 +23,24 @@ use crate::authdaemond::OurAuthdaemond;
 use crate::chain::{Account, Chain};
 use crate::maildrop::{Entry, Kind, lay_out};
 use crate::process::command_behind;
+use crate::service::Service;
 use crate::stand::{PATH, Programs, make_public};
 use crate::{Fault, Outcome};
 pub use mechanism::{Credentials, Mechanism};
 use table::Cell;
 
 /// The programs of ours that a cell takes.
-const OURS: [&str; 5] = ["couriertcpd", "courierpop3login", "courierpop3d", "authdaemond", "authtest"];
+const OURS: [&str; 9] = [
+    "authdaemond",
+    "authtest",
+    "courierpop3d",
+    "courierpop3login",
+    "couriertcpd",
+    "postrider",
+    "postrider-auth",
+    "postrider-front",
+    "postrider-mailbox",
+];
 
 /// Where a module can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,22 +49,45 @@ pub enum Place {
     Chain,
     /// In the authmodulelist of our authdaemond.
     Authdaemond,
+    /// Under the auth process of `postrider serve`, in the same list.
+    Service,
     /// By `authtest`, through that.
     Authtest,
 }
 
 impl Place {
-    const ALL: [Place; 3] = [Place::Chain, Place::Authdaemond, Place::Authtest];
+    const ALL: [Place; 4] = [Place::Chain, Place::Authdaemond, Place::Service, Place::Authtest];
 
     /// As in the table.
     fn name(self) -> &'static str {
         match self {
             Place::Chain => "chain",
             Place::Authdaemond => "authdaemond",
+            Place::Service => "service",
             Place::Authtest => "authtest",
         }
     }
 }
+
+/// What a client can connect to.
+trait Server: Send {
+    fn connect(&mut self) -> Outcome<TcpStream>;
+}
+
+impl Server for Chain {
+    fn connect(&mut self) -> Outcome<TcpStream> {
+        Chain::connect(self)
+    }
+}
+
+impl Server for Service {
+    fn connect(&mut self) -> Outcome<TcpStream> {
+        Service::connect(self)
+    }
+}
+
+/// A server for each place that has one.
+type Servers = [(Place, Mutex<Box<dyn Server>>); 3];
 
 /// A module, an account of its back-end, and everything around them.
 #[derive(Debug)]
@@ -156,13 +191,17 @@ impl Cells {
         let row = table::of_module(&self.module)?;
         fs::write(self.log(), "")?;
         self.start_daemon()?;
-        let chains = [self.chain(Place::Chain)?, self.chain(Place::Authdaemond)?].map(Mutex::new);
+        let servers: Servers = [
+            (Place::Chain, Mutex::new(Box::new(self.chain(Place::Chain)?))),
+            (Place::Authdaemond, Mutex::new(Box::new(self.chain(Place::Authdaemond)?))),
+            (Place::Service, Mutex::new(Box::new(self.service()?))),
+        ];
         let wrong = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for cell in &row {
-                let (cells, chains, wrong) = (&self, &chains, &wrong);
+                let (cells, servers, wrong) = (&self, &servers, &wrong);
                 scope.spawn(move || {
-                    if let Err(fault) = cells.play_one(cell, chains)
+                    if let Err(fault) = cells.play_one(cell, servers)
                         && let Ok(mut wrong) = wrong.lock()
                     {
                         wrong.push(format!("{}: {cell}: {fault}", cells.module));
@@ -191,12 +230,11 @@ impl Cells {
         self.chain(place)
     }
 
-    fn play_one(&self, cell: &Cell, chains: &[Mutex<Chain>; 2]) -> Outcome {
-        let [good, bad] = match cell.place {
-            Place::Authtest => [self.authtest(true)?, self.authtest(false)?],
-            Place::Chain | Place::Authdaemond => {
-                let chain = &chains[usize::from(cell.place == Place::Authdaemond)];
-                let connect = || chain.lock().map_err(|_| Fault::from("a cell has panicked"))?.connect();
+    fn play_one(&self, cell: &Cell, servers: &Servers) -> Outcome {
+        let [good, bad] = match servers.iter().find(|(place, _)| *place == cell.place) {
+            None => [self.authtest(true)?, self.authtest(false)?],
+            Some((_, server)) => {
+                let connect = || server.lock().map_err(|_| Fault::from("a cell has panicked"))?.connect();
                 let enter = |credentials: &Credentials| cell.mechanism.enter(connect()?, credentials);
                 [enter(&self.credentials)?, enter(&self.credentials.wrong())?]
             }
@@ -224,7 +262,17 @@ impl Cells {
             words.push(program(&self.module));
         }
         words.extend([program("courierpop3d"), "./Maildir".into()]);
-        let mut command = self.command("couriertcpd");
+        Chain::start(self.server("couriertcpd"), &words, &self.log())
+    }
+
+    /// The integrated service, with the settings of our authdaemond.
+    fn service(&self) -> Outcome<Service> {
+        Service::start(self.server("postrider"), &self.configuration(), &self.log())
+    }
+
+    /// The first program of a server that offers every mechanism.
+    fn server(&self, program: &str) -> Command {
+        let mut command = self.command(program);
         command
             .env("POP3AUTH", Mechanism::names().join(" "))
             .env("POP3_TOKEN_IN_CLEAR", "1")
@@ -232,7 +280,7 @@ impl Cells {
             // As behind couriertls, with a client whose certificate has this name.
             .envs([("POP3_TLS", "1"), ("TLS_EXTERNAL", "cn"), ("TLS_SUBJECT_CN", &self.credentials.user)])
             .envs(self.environment.iter().cloned());
-        Chain::start(command, &words, &self.log())
+        command
     }
 
     fn authtest(&self, right: bool) -> Outcome<bool> {
@@ -264,7 +312,7 @@ impl Cells {
 ///
 /// # Errors
 /// They cannot be built.
-pub fn built(directory: &Path) -> Outcome<[PathBuf; 5]> {
+pub fn built(directory: &Path) -> Outcome<[PathBuf; 9]> {
     let programs = OURS.map(|name| directory.join(name));
     if programs.iter().all(|program| program.exists()) {
         return Ok(programs);

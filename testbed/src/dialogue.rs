@@ -56,6 +56,8 @@ pub enum Driver {
     /// The same with our authdaemond; only for dialogues that ask for it, the
     /// others are played so as well.
     Authdaemond,
+    /// `postrider serve`.
+    Service,
     /// Courier's programs, both ways.
     Courier,
 }
@@ -143,7 +145,7 @@ impl Dialogue {
             && match driver {
                 Driver::Memory => self.is_only_talk(),
                 Driver::Pipe => self.state == State::Transaction && self.fields.is_empty(),
-                Driver::Tcp | Driver::Courier => true,
+                Driver::Tcp | Driver::Service | Driver::Courier => true,
                 Driver::Authdaemond => !self.only.is_empty(),
             }
     }

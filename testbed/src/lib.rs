@@ -29,6 +29,7 @@ pub mod play;
 pub mod postgres;
 pub mod process;
 pub mod scram;
+pub mod service;
 pub mod slapd;
 pub mod sql;
 pub mod stand;

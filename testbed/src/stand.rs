@@ -16,6 +16,7 @@ use crate::courier::{self, Authdaemond};
 use crate::dialogue::Side;
 use crate::maildrop::names;
 use crate::process::{self, daemon};
+use crate::service::Service;
 use crate::wire::Pipes;
 
 /// What every program finds in its environment, as under a start script.
@@ -206,6 +207,32 @@ impl Stand {
             command.uid(uid).gid(gid);
         }
         Chain::start(command, &words, &self.log())
+    }
+
+    /// `postrider serve`, with `environment` added to that of its first process
+    /// and `fields` to the account's record; as the account's own user if
+    /// `ordinary`.
+    ///
+    /// # Errors
+    /// As [`chain`](Stand::chain).
+    pub fn service(
+        &mut self,
+        ordinary: bool,
+        environment: &[(String, String)],
+        fields: &[String],
+    ) -> Outcome<Service> {
+        let directory = self.directory.join("postrider");
+        install(&self.account.record(fields), &directory, &self.programs.path("makeuserdb"))?;
+        fs::write(self.log(), "")?;
+        let mut command = daemon(self.programs.path("postrider"));
+        command.env_clear().env("PATH", PATH).envs(environment.iter().cloned());
+        if ordinary {
+            let (uid, gid) = self.account.owner;
+            give(&directory, (uid, gid))?;
+            chown(self.log(), Some(uid), Some(gid))?;
+            command.uid(uid).gid(gid);
+        }
+        Service::start(command, &directory, &self.log())
     }
 
     /// Our `authdaemond` with `record` as the only account; it is started when

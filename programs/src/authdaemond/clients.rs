@@ -18,19 +18,32 @@ const TO_ASK: Duration = Duration::from_secs(10);
 const TO_BE_SERVED: Duration = Duration::from_secs(30);
 
 /// Names a client for as long as the process lives.
-pub(super) type Id = u64;
+pub(crate) type Id = u64;
+
+/// Somebody who has asked, and hears an answer once.
+pub(crate) trait Caller {
+    /// Says an answer; an empty one is that it cannot be told.
+    fn say(self, octets: &[u8]);
+}
+
+/// An answer fits into the buffer of a connection on which nothing was said
+/// before, so nobody waits here.
+impl Caller for UnixStream {
+    fn say(mut self, octets: &[u8]) {
+        let _it_has_gone = self.write(octets);
+    }
+}
 
 /// The clients.
-#[derive(Default)]
-pub(super) struct Clients {
-    all: HashMap<Id, Client>,
+pub(crate) struct Clients<C> {
+    all: HashMap<Id, Client<C>>,
     /// Each with the moment at which it joins those who wait for a worker.
     delayed: BTreeSet<(Instant, Id)>,
     waiting: VecDeque<Id>,
 }
 
-struct Client {
-    socket: UnixStream,
+struct Client<C> {
+    caller: C,
     state: State,
     since: Instant,
 }
@@ -56,18 +69,21 @@ pub(super) enum Heard {
     Nothing,
 }
 
-impl Clients {
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
+impl<C> Default for Clients<C> {
+    fn default() -> Self {
+        Clients { all: HashMap::new(), delayed: BTreeSet::new(), waiting: VecDeque::new() }
     }
+}
 
+/// Those whose requests come in pieces.
+impl Clients<UnixStream> {
     pub(super) fn add(&mut self, id: Id, socket: UnixStream, now: Instant) {
-        self.all.insert(id, Client { socket, state: State::Asking(Reader::new()), since: now });
+        self.all.insert(id, Client { caller: socket, state: State::Asking(Reader::new()), since: now });
     }
 
     /// Reads what a client says. Closed afterwards if that is nothing.
     pub(super) fn hear(&mut self, id: Id) -> Heard {
-        let Some(Client { socket, state: State::Asking(reader), .. }) = self.all.get_mut(&id) else {
+        let Some(Client { caller: socket, state: State::Asking(reader), .. }) = self.all.get_mut(&id) else {
             // Nothing is to be heard from others than that they have gone.
             self.close(id);
             return Heard::Nothing;
@@ -89,8 +105,37 @@ impl Clients {
         heard
     }
 
+    /// Gives a client's connection away.
+    pub(super) fn release(&mut self, id: Id) -> Option<UnixStream> {
+        self.all.remove(&id).map(|client| client.caller)
+    }
+
+    /// A client's connection.
+    pub(super) fn socket(&self, id: Id) -> Option<impl AsFd + '_> {
+        self.all.get(&id).map(|client| client.caller.as_fd())
+    }
+
+    /// Closes the one that has been asking for the longest time, so that
+    /// another one finds room; whether there was one.
+    pub(super) fn evict(&mut self) -> bool {
+        let asking = self.all.iter().filter(|(_, client)| matches!(client.state, State::Asking(_)));
+        let slowest = asking.min_by_key(|(_, client)| client.since).map(|(id, _)| *id);
+        slowest.is_some_and(|id| self.all.remove(&id).is_some())
+    }
+}
+
+impl<C: Caller> Clients<C> {
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Adds somebody who has asked already, and waits for his turn.
+    pub(crate) fn add_asked(&mut self, id: Id, caller: C, now: Instant) {
+        self.all.insert(id, Client { caller, state: State::Served, since: now });
+    }
+
     /// Puts a client in the queue, with what a worker is to be asked.
-    pub(super) fn enqueue(&mut self, id: Id, turn: Turn, now: Instant) {
+    pub(crate) fn enqueue(&mut self, id: Id, turn: Turn, now: Instant) {
         if let Some(client) = self.all.get_mut(&id) {
             (client.state, client.since) = (State::Waiting(turn), now);
             self.waiting.push_back(id);
@@ -98,7 +143,7 @@ impl Clients {
     }
 
     /// Puts a client in the queue when it is time.
-    pub(super) fn delay(&mut self, id: Id, turn: Turn, time: Instant) {
+    pub(crate) fn delay(&mut self, id: Id, turn: Turn, time: Instant) {
         if let Some(client) = self.all.get_mut(&id) {
             client.state = State::Delayed(turn);
             self.delayed.insert((time, id));
@@ -107,12 +152,12 @@ impl Clients {
 
     /// How many will be put in the queue later, with those who have left
     /// meanwhile.
-    pub(super) fn delayed(&self) -> usize {
+    pub(crate) fn delayed(&self) -> usize {
         self.delayed.len()
     }
 
     /// Puts those in the queue whose time has come.
-    pub(super) fn end_delays(&mut self, now: Instant) {
+    pub(crate) fn end_delays(&mut self, now: Instant) {
         while let Some(&(time, id)) = self.delayed.first()
             && time <= now
         {
@@ -126,7 +171,7 @@ impl Clients {
     }
 
     /// Whether somebody waits for a worker.
-    pub(super) fn somebody_waits(&mut self) -> bool {
+    pub(crate) fn somebody_waits(&mut self) -> bool {
         // Those who have left are taken out when it is their turn.
         while self.waiting.front().is_some_and(|id| !self.all.contains_key(id)) {
             self.waiting.pop_front();
@@ -135,7 +180,7 @@ impl Clients {
     }
 
     /// The next in the queue, and what a worker is to be asked.
-    pub(super) fn next(&mut self) -> Option<(Id, Turn)> {
+    pub(crate) fn next(&mut self) -> Option<(Id, Turn)> {
         while let Some(id) = self.waiting.pop_front() {
             let Some(client) = self.all.get_mut(&id) else { continue };
             if let State::Waiting(turn) = std::mem::replace(&mut client.state, State::Served) {
@@ -145,48 +190,31 @@ impl Clients {
         None
     }
 
-    /// Says `octets` to a client and closes. An answer fits into the buffer of
-    /// a connection on which nothing was said before, so nobody waits here.
-    pub(super) fn answer(&mut self, id: Id, octets: &[u8]) {
-        if let Some(mut client) = self.all.remove(&id) {
-            let _it_has_gone = client.socket.write(octets);
+    /// Says `octets` to a client and closes.
+    pub(crate) fn answer(&mut self, id: Id, octets: &[u8]) {
+        if let Some(client) = self.all.remove(&id) {
+            client.caller.say(octets);
         }
     }
 
-    /// Closes without a word.
-    pub(super) fn close(&mut self, id: Id) {
-        self.all.remove(&id);
-    }
-
-    /// Gives a client's connection away.
-    pub(super) fn release(&mut self, id: Id) -> Option<UnixStream> {
-        self.all.remove(&id).map(|client| client.socket)
-    }
-
-    /// A client's connection.
-    pub(super) fn socket(&self, id: Id) -> Option<impl AsFd + '_> {
-        self.all.get(&id).map(|client| client.socket.as_fd())
+    /// Closes without an answer.
+    pub(crate) fn close(&mut self, id: Id) {
+        self.answer(id, b"");
     }
 
     /// Closes all that have taken or waited too long.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        self.all.retain(|_, client| {
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        let late = |client: &Client<C>| {
             let patience = match client.state {
                 State::Asking(_) => TO_ASK,
                 State::Waiting(_) => TO_BE_SERVED,
                 // Both end in a time of their own.
-                State::Delayed(_) | State::Served => return true,
+                State::Delayed(_) | State::Served => return false,
             };
-            now.saturating_duration_since(client.since) < patience
-        });
-    }
-
-    /// Closes the one that has been asking for the longest time, so that
-    /// another one finds room; whether there was one.
-    pub(super) fn evict(&mut self) -> bool {
-        let asking = self.all.iter().filter(|(_, client)| matches!(client.state, State::Asking(_)));
-        let slowest = asking.min_by_key(|(_, client)| client.since).map(|(id, _)| *id);
-        slowest.is_some_and(|id| self.all.remove(&id).is_some())
+            now.saturating_duration_since(client.since) >= patience
+        };
+        let late: Vec<Id> = self.all.iter().filter(|(_, client)| late(client)).map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.close(id));
     }
 }
 
@@ -208,7 +236,7 @@ mod tests {
         Turn { request: Zeroizing::new(vec![]), login: None }
     }
 
-    fn client(clients: &mut Clients, id: u64, now: Instant) -> UnixStream {
+    fn client(clients: &mut Clients<UnixStream>, id: u64, now: Instant) -> UnixStream {
         let (theirs, ours) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         clients.add(id, ours, now);

@@ -28,15 +28,15 @@ use super::settings::Settings;
 use crate::log;
 
 /// What a worker is to be asked.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// As the worker will read it.
-    pub(super) request: Zeroizing<Vec<u8>>,
+    pub(crate) request: Zeroizing<Vec<u8>>,
     /// What is to be known of a login when its turn comes, and its answer.
-    pub(super) login: Option<Login>,
+    pub(crate) login: Option<Login>,
 }
 
 /// Somebody who wants to log in.
-pub(super) struct Login {
+pub(crate) struct Login {
     client: Client,
     attempt: Option<Attempt>,
     /// Kept only where good answers are remembered.
@@ -46,7 +46,7 @@ pub(super) struct Login {
 }
 
 /// When a login has its turn.
-pub(super) enum Admission {
+pub(crate) enum Admission {
     Now(Turn),
     Later(Turn, Duration),
     /// Never; what is to be said, if anything.
@@ -54,7 +54,7 @@ pub(super) enum Admission {
 }
 
 /// Counts, and remembers.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     guard: Guard,
     answers: Answers,
     /// Logins that workers are at.
@@ -64,7 +64,7 @@ pub(super) struct Gate {
 impl Gate {
     /// # Errors
     /// There is no randomness.
-    pub(super) fn new(settings: &Settings, now: Instant) -> io::Result<Self> {
+    pub(crate) fn new(settings: &Settings, now: Instant) -> io::Result<Self> {
         let guard = Guard::new(settings.guard.clone(), system::random::octets()?, now);
         Ok(Gate { guard, answers: answers(settings)?, asked: HashMap::new() })
     }
@@ -81,7 +81,7 @@ impl Gate {
     }
 
     /// Lets a login in, or not.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         record: Record,
         client: Client,
@@ -113,7 +113,7 @@ impl Gate {
 
     /// Whether a login whose turn it is has to be refused after all; what is
     /// to be said then, if anything.
-    pub(super) fn refuses(&self, login: &Login, now: Instant) -> Option<Option<Vec<u8>>> {
+    pub(crate) fn refuses(&self, login: &Login, now: Instant) -> Option<Option<Vec<u8>>> {
         match self.guard.judge(login.attempt.as_ref()?, now) {
             Judgement::Refuse(time) => Some(login.refusal(time)),
             Judgement::Go | Judgement::Wait(_) => None,
@@ -121,12 +121,12 @@ impl Gate {
     }
 
     /// A worker is at the login of client `id`, and will answer or be given up.
-    pub(super) fn is_asked(&mut self, id: clients::Id, login: Login) {
+    pub(crate) fn is_asked(&mut self, id: clients::Id, login: Login) {
         self.asked.insert(id, login);
     }
 
     /// A worker has answered client `id`; with nothing if it cannot tell.
-    pub(super) fn answered(&mut self, id: clients::Id, octets: &[u8], now: Instant) {
+    pub(crate) fn answered(&mut self, id: clients::Id, octets: &[u8], now: Instant) {
         let Some(login) = self.asked.remove(&id) else { return };
         match octets {
             b"" => {}
@@ -156,7 +156,7 @@ impl Login {
     /// What is said to a login that is refused for `time`. Who would not
     /// understand it is told nothing, as when nobody can tell: that its password is
     /// wrong would be a lie.
-    pub(super) fn refusal(&self, time: Duration) -> Option<Vec<u8>> {
+    pub(crate) fn refusal(&self, time: Duration) -> Option<Vec<u8>> {
         self.knows_refusals.then(|| answer::refusal(in_seconds(time)))
     }
 }

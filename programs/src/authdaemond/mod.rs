@@ -15,6 +15,7 @@
 mod clients;
 mod gate;
 mod listener;
+mod office;
 mod pool;
 mod serve;
 mod settings;
@@ -32,8 +33,10 @@ use system::process::{Background, Daemon};
 use crate::log;
 use crate::pidfile::{self, PidFile};
 use crate::places;
+pub(crate) use clients::Caller;
+pub(crate) use office::Office;
 use serve::Server;
-use settings::Settings;
+pub(crate) use settings::Settings;
 
 const USAGE: &str = "\
 Usage: authdaemond              run, with the log on descriptor 2
@@ -58,6 +61,16 @@ pub fn run() -> ExitCode {
             let _ = io::stderr().write_all(USAGE.as_bytes());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Does a worker's work, if the command line asks for that.
+pub(crate) fn run_as_worker() -> Option<ExitCode> {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    match words.as_slice() {
+        [worker::WORD, modules @ ..] => Some(worker::run(modules)),
+        _ => None,
     }
 }
 

@@ -27,10 +27,10 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const MOST_LISTS: usize = 4;
 
 /// Names a worker for as long as the process lives.
-pub(super) type Id = u64;
+pub(crate) type Id = u64;
 
 /// The workers, and those who write lists.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     settings: Settings,
     workers: HashMap<Id, Worker>,
     leaving: Vec<Child>,
@@ -53,7 +53,7 @@ struct Job {
 }
 
 /// What a worker has said.
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// Nothing that anybody waits for.
     Nothing,
     /// The answer to a client; empty if it could not be told.
@@ -61,13 +61,13 @@ pub(super) enum Heard {
 }
 
 impl Pool {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Pool { settings, workers: HashMap::new(), leaving: Vec::new(), last_id: 0, not_before: None }
     }
 
     /// Starts as many workers as are missing; `started` is shown each. Not too
     /// soon after one has ended without having been of use.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         now: Instant,
         mut started: impl FnMut(Id, BorrowedFd<'_>) -> io::Result<()>,
@@ -106,14 +106,14 @@ impl Pool {
     }
 
     /// A worker that has nothing to do.
-    pub(super) fn idle(&self) -> Option<Id> {
+    pub(crate) fn idle(&self) -> Option<Id> {
         let idle = |worker: &Worker| !worker.retired && worker.job.is_none();
         self.workers.iter().find(|(_, worker)| idle(worker)).map(|(id, _)| *id)
     }
 
     /// Hands a request to a worker, which has room for it; one that has not is
     /// broken, and its client is told nothing.
-    pub(super) fn give(&mut self, id: Id, client: clients::Id, request: &[u8], now: Instant) -> Heard {
+    pub(crate) fn give(&mut self, id: Id, client: clients::Id, request: &[u8], now: Instant) -> Heard {
         let Some(worker) = self.workers.get_mut(&id) else { return Heard::Nothing };
         // All of it at once: a vector that grows would leave passwords behind.
         let answer = Zeroizing::new(Vec::with_capacity(answer::LIMIT));
@@ -125,7 +125,7 @@ impl Pool {
     }
 
     /// Reads what a worker says.
-    pub(super) fn hear(&mut self, id: Id, now: Instant) -> Heard {
+    pub(crate) fn hear(&mut self, id: Id, now: Instant) -> Heard {
         let Some(worker) = self.workers.get_mut(&id) else { return Heard::Nothing };
         let mut buffer = Zeroizing::new([0; answer::LIMIT]);
         match (worker.socket.read(&mut buffer[..]), &mut worker.job) {
@@ -197,13 +197,13 @@ impl Pool {
     }
 
     /// Takes leave of children that have ended.
-    pub(super) fn reap(&mut self) {
+    pub(crate) fn reap(&mut self) {
         self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 
     /// Gives up workers that have been at one question for too long, one by
     /// one.
-    pub(super) fn overdue(&mut self, now: Instant) -> Option<Heard> {
+    pub(crate) fn overdue(&mut self, now: Instant) -> Option<Heard> {
         let patience = self.settings.patience;
         let overdue = |worker: &Worker| {
             worker.job.as_ref().is_some_and(|job| now.saturating_duration_since(job.since) >= patience)

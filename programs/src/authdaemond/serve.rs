@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,10 +16,9 @@ use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zeroize::Zeroizing;
 
-use super::clients::{self, Clients};
-use super::gate::{Admission, Gate, Turn};
+use super::clients;
 use super::listener;
-use super::pool::{self, Pool};
+use super::office::Office;
 use super::settings::Settings;
 use crate::log;
 
@@ -42,11 +41,8 @@ pub(super) struct Server {
     listener: UnixListener,
     is_listening: bool,
     signals: SignalFd,
-    clients: Clients,
-    most_clients: usize,
-    gate: Gate,
+    office: Office<UnixStream>,
     last_client: clients::Id,
-    pool: Pool,
     swept: Instant,
 }
 
@@ -56,7 +52,7 @@ impl Server {
     /// # Errors
     /// What the system reports.
     pub(super) fn new(settings: Settings, socket: &Path) -> io::Result<Self> {
-        let most_clients = room(settings.workers);
+        let room = room(settings.workers);
         let mask: SigSet =
             [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
         mask.thread_block()?;
@@ -64,9 +60,7 @@ impl Server {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &signals, SIGNALS)?;
         settings.announce();
-        let gate = Gate::new(&settings, Instant::now())?;
-        let mut pool = Pool::new(settings);
-        pool.fill(Instant::now(), |id, socket| watch(&epoll, socket, id | WORKER))?;
+        let office = Office::new(settings, room, |id, socket| watch(&epoll, socket, id | WORKER))?;
         let listener = listener::listen(socket)?;
         watch(&epoll, &listener, LISTENER)?;
         Ok(Server {
@@ -74,11 +68,8 @@ impl Server {
             listener,
             is_listening: true,
             signals,
-            clients: Clients::default(),
-            most_clients,
-            gate,
+            office,
             last_client: SIGNALS,
-            pool,
             swept: Instant::now(),
         })
     }
@@ -90,7 +81,8 @@ impl Server {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(256);
         loop {
-            let has_deadlines = self.clients.len() > 0 || self.pool.needs_time() || !self.is_listening;
+            let has_deadlines =
+                self.office.clients.len() > 0 || self.office.pool().needs_time() || !self.is_listening;
             events.clear();
             let ready = rustix::buffer::spare_capacity(&mut events);
             match epoll::wait(&self.epoll, ready, has_deadlines.then_some(&TICK)) {
@@ -106,27 +98,21 @@ impl Server {
                             return Ok(());
                         }
                     }
-                    token if token & WORKER != 0 => {
-                        let heard = self.pool.hear(token & !WORKER, now);
-                        self.pass_on(heard, now);
-                    }
+                    token if token & WORKER != 0 => self.office.hear_worker(token & !WORKER, now),
                     id => self.hear(id, now),
                 }
             }
             if now.saturating_duration_since(self.swept).as_millis() >= 500 {
                 self.sweep(now);
             }
-            if let Err(error) = self.fill_pool() {
-                log::error(&format_args!("a worker could not be started: {}", reason(&error)));
-            }
-            self.clients.end_delays(now);
-            self.dispatch(now);
+            let epoll = &self.epoll;
+            self.office.dispatch(now, |id, socket| watch(epoll, socket, id | WORKER));
         }
     }
 
     fn accept(&mut self, now: Instant) {
         loop {
-            if self.clients.len() >= self.most_clients && !self.clients.evict() {
+            if self.office.clients.len() >= self.office.room && !self.office.clients.evict() {
                 // All of them wait for a worker already.
                 self.pause_listening();
                 return;
@@ -136,14 +122,14 @@ impl Server {
                     self.last_client += 1;
                     let id = self.last_client;
                     if socket.set_nonblocking(true).is_ok() && watch(&self.epoll, &socket, id).is_ok() {
-                        self.clients.add(id, socket, now);
+                        self.office.clients.add(id, socket, now);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_about_one(&error) => {}
                 Err(error) => {
                     log::error(&format_args!("accept: {}", reason(&error)));
-                    self.clients.evict();
+                    self.office.clients.evict();
                     self.pause_listening();
                     return;
                 }
@@ -167,91 +153,34 @@ impl Server {
     }
 
     fn hear(&mut self, id: clients::Id, now: Instant) {
-        let clients::Heard::Question(question) = self.clients.hear(id) else { return };
+        let clients::Heard::Question(question) = self.office.clients.hear(id) else { return };
         // It has said what it may; from here on only its leaving is of interest.
-        if let Some(socket) = self.clients.socket(id) {
+        if let Some(socket) = self.office.clients.socket(id) {
             let none = epoll::EventFlags::empty();
             let _ = epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(id), none);
         }
         let Question { client, request, is_ours } = question;
         match request {
-            Request::Auth(record) => {
-                let admission = self.gate.admit(record, client, is_ours, now);
-                self.admit(id, admission, now);
-            }
+            Request::Auth(record) => self.office.take_login(id, record, client, is_ours, now),
             Request::Enumerate => self.list(id),
             other => match for_worker(&other, &client) {
-                Some(request) => self.clients.enqueue(id, Turn { request, login: None }, now),
-                None => self.clients.answer(id, FAIL),
+                Some(request) => self.office.take(id, request, now),
+                None => self.office.clients.answer(id, FAIL),
             },
         }
     }
 
-    fn admit(&mut self, id: clients::Id, admission: Admission, now: Instant) {
-        match admission {
-            Admission::Now(turn) => self.clients.enqueue(id, turn, now),
-            // Those who wait take no more than a part of the room.
-            Admission::Later(turn, wait) if self.clients.delayed() < self.most_clients / 4 => {
-                self.clients.delay(id, turn, now + wait);
-            }
-            Admission::Later(Turn { login, .. }, wait) => {
-                self.refuse(id, login.and_then(|login| login.refusal(wait)));
-            }
-            Admission::Never(said) => self.refuse(id, said),
-        }
-    }
-
-    fn refuse(&mut self, id: clients::Id, said: Option<Vec<u8>>) {
-        match said {
-            Some(octets) => self.clients.answer(id, &octets),
-            None => self.clients.close(id),
-        }
-    }
-
     fn list(&mut self, id: clients::Id) {
-        if let Some(socket) = self.clients.release(id)
-            && let Err(error) = self.pool.list(socket)
+        if let Some(socket) = self.office.clients.release(id)
+            && let Err(error) = self.office.pool().list(socket)
         {
             log::error(&reason(&error));
         }
     }
 
-    /// Hands requests to workers as long as there are both.
-    fn dispatch(&mut self, now: Instant) {
-        while self.clients.somebody_waits()
-            && let Some(worker) = self.pool.idle()
-            && let Some((client, Turn { request, login })) = self.clients.next()
-        {
-            if let Some(said) = login.as_ref().and_then(|login| self.gate.refuses(login, now)) {
-                self.refuse(client, said);
-                continue;
-            }
-            if let Some(login) = login {
-                self.gate.is_asked(client, login);
-            }
-            let heard = self.pool.give(worker, client, &request, now);
-            self.pass_on(heard, now);
-        }
-    }
-
-    fn pass_on(&mut self, heard: pool::Heard, now: Instant) {
-        if let pool::Heard::Answer(client, octets) = heard {
-            self.gate.answered(client, &octets, now);
-            self.clients.answer(client, &octets);
-        }
-    }
-
-    fn fill_pool(&mut self) -> io::Result<()> {
-        let epoll = &self.epoll;
-        self.pool.fill(Instant::now(), |id, socket| watch(epoll, socket, id | WORKER))
-    }
-
     fn sweep(&mut self, now: Instant) {
         self.swept = now;
-        self.clients.sweep(now);
-        while let Some(heard) = self.pool.overdue(now) {
-            self.pass_on(heard, now);
-        }
+        self.office.sweep(now);
         if let Err(error) = self.listen_again() {
             log::error(&reason(&error));
         }
@@ -261,7 +190,7 @@ impl Server {
     fn take_signals(&mut self, now: Instant) -> io::Result<bool> {
         while let Some(signal) = self.signals.read_signal()? {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
-                Some(Signal::SIGCHLD) => self.pool.reap(),
+                Some(Signal::SIGCHLD) => self.office.pool().reap(),
                 Some(Signal::SIGHUP) => self.reload(now),
                 _ => return Ok(true),
             }
@@ -271,18 +200,14 @@ impl Server {
 
     /// Requests go on meanwhile. What cannot be read is not put in force.
     fn reload(&mut self, now: Instant) {
-        let settings = Settings::read().and_then(|settings| {
-            let in_force = self.gate.configure(&settings).map_err(|error| reason(&error));
-            in_force.map(|()| settings)
+        let in_force = Settings::read().and_then(|settings| {
+            log::line(format_args!("INFO: stopping authdaemond children"));
+            settings.announce();
+            self.office.room = room(settings.workers);
+            self.office.configure(settings).map_err(|error| reason(&error))
         });
-        match settings {
-            Ok(settings) => {
-                log::line(format_args!("INFO: stopping authdaemond children"));
-                self.most_clients = room(settings.workers);
-                settings.announce();
-                self.pool.reload(settings);
-                log::line(format_args!("INFO: restarting authdaemond children"));
-            }
+        match in_force {
+            Ok(()) => log::line(format_args!("INFO: restarting authdaemond children")),
             Err(reason) => log::error(&format_args!("{reason}; the settings stay as they were")),
         }
         self.swept = now;

@@ -1,7 +1,9 @@
 //! What authdaemonrc says, as far as authdaemond itself is concerned.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 use authlib::abuse::{self, Networks};
@@ -14,7 +16,7 @@ use crate::places;
 
 /// How authdaemond is to be.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The modules, in the order in which they are asked.
     pub(super) modules: Vec<String>,
     /// How many workers run them.
@@ -37,9 +39,27 @@ impl Settings {
     /// no module, or one that there is not (ledger 410).
     pub(super) fn read() -> Result<Self, String> {
         let path = places::configuration().join("authdaemonrc");
+        let text = fs::read(&path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
+        Settings::from_text(&text, &path)
+    }
+
+    /// The same, or where there is no authdaemonrc: userdb alone, and a worker
+    /// for each core.
+    ///
+    /// # Errors
+    /// As [`read`](Settings::read).
+    pub(crate) fn read_or_embedded() -> Result<Self, String> {
+        let path = places::configuration().join("authdaemonrc");
+        if path.exists() {
+            return Settings::read();
+        }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Settings::from_text(format!("authmodulelist=authuserdb\ndaemons={cores}\n").as_bytes(), &path)
+    }
+
+    fn from_text(text: &[u8], path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = fs::read(&path).map_err(|error| format!("{shown}: {}", reason(&error)))?;
-        let rc = Authdaemonrc::parse(&text).map_err(|bad| format!("Bad line in {shown}: {bad}"))?;
+        let rc = Authdaemonrc::parse(text).map_err(|bad| format!("Bad line in {shown}: {bad}"))?;
         let modules = rc.modules();
         if modules.is_empty() {
             return Err(format!("{shown}: authmodulelist names no module"));
@@ -63,7 +83,7 @@ impl Settings {
     }
 
     /// Says what is in force, in Courier's words.
-    pub(super) fn announce(&self) {
+    pub(crate) fn announce(&self) {
         if self.environment.iter().any(|(name, value)| name == "DEBUG_LOGIN" && value == b"2") {
             log::warning(&"DEBUG_LOGIN=2: passwords are not written to the log, so this is 1");
         }

@@ -12,7 +12,7 @@ use crate::chain::Handover;
 use crate::environment;
 
 /// From the greeting to the last attempt (reference wire.md 12).
-const LOGIN: Duration = Duration::from_secs(60);
+pub(crate) const LOGIN: Duration = Duration::from_secs(60);
 
 /// How long the first failed login waits for its answer. Each one waits so
 /// much longer than the one before.
@@ -37,7 +37,7 @@ pub(super) struct Clock {
 
 /// What comes after a failed login, when its wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AfterFailure {
+pub(crate) enum AfterFailure {
     /// The client is told, and may try again.
     Again,
     /// It is told, and that was its last try.
@@ -77,17 +77,21 @@ impl Clock {
     /// Waits as long as one more failure costs.
     pub(super) fn penalty(&mut self) -> AfterFailure {
         self.failures = self.failures.saturating_add(1);
-        let penalty = PENALTY * self.failures.min(FAILURES);
+        let penalty = penalty(self.failures);
         let left = self.deadline.saturating_duration_since(Instant::now());
         thread::sleep(penalty.min(left));
-        if left <= penalty {
-            AfterFailure::TooLate
-        } else if self.failures >= FAILURES {
-            AfterFailure::Enough
-        } else {
-            AfterFailure::Again
-        }
+        if left <= penalty { AfterFailure::TooLate } else { after_failure(self.failures) }
     }
+}
+
+/// How long the answer to the last of `failures` failed logins waits.
+pub(crate) fn penalty(failures: u32) -> Duration {
+    PENALTY * failures.min(FAILURES)
+}
+
+/// What comes then.
+pub(crate) fn after_failure(failures: u32) -> AfterFailure {
+    if failures >= FAILURES { AfterFailure::Enough } else { AfterFailure::Again }
 }
 
 fn unix_time() -> u64 {

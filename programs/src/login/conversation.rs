@@ -64,6 +64,8 @@ pub(crate) struct Conversation {
     authorization: Authorization,
     /// Which mechanisms can be had here at all.
     can_serve: fn(Mechanism) -> bool,
+    /// The service that modules are asked about.
+    service: Vec<u8>,
     channel: Channel,
     peer: Peer,
     trace: Trace,
@@ -88,13 +90,19 @@ enum Asked {
 
 impl Conversation {
     /// A conversation with the client at `peer`, who has said nothing yet.
-    pub(crate) fn new(authorization: Authorization, can_serve: fn(Mechanism) -> bool, peer: Peer) -> Self {
+    pub(crate) fn new(
+        authorization: Authorization,
+        can_serve: fn(Mechanism) -> bool,
+        service: Vec<u8>,
+        peer: Peer,
+    ) -> Self {
         Conversation {
             authorization,
             can_serve,
+            service,
             channel: Channel::default(),
+            trace: Trace::of(&peer),
             peer,
-            trace: Trace::from_environment(),
             exchange: None,
             asked: Asked::Nothing,
         }
@@ -108,6 +116,11 @@ impl Conversation {
     /// The state of the protocol.
     pub(crate) fn authorization(&mut self) -> &mut Authorization {
         &mut self.authorization
+    }
+
+    /// The service that modules are asked about.
+    pub(crate) fn service(&self) -> &[u8] {
+        &self.service
     }
 
     /// Where the client is.
@@ -139,11 +152,16 @@ impl Conversation {
             (Action::Continue, None) => Next::Line,
             (Action::Login { user, password }, _) => {
                 self.trace.user(&user);
-                self.ask(settings::login_record(&user, password.expose()), Attempt::Pass(user))
+                self.ask(settings::login_record(&self.service, &user, password.expose()), Attempt::Pass(user))
             }
             (Action::Apop { user, digest }, _) => {
                 self.trace.user(&user);
-                match settings::apop_record(self.authorization.timestamp(), &user, digest.expose()) {
+                match settings::apop_record(
+                    &self.service,
+                    self.authorization.timestamp(),
+                    &user,
+                    digest.expose(),
+                ) {
                     Some(record) => self.ask(record, Attempt::Apop(user)),
                     None => self.fail(Attempt::Apop(user)),
                 }
@@ -213,16 +231,16 @@ impl Conversation {
                 Next::Line
             }
             Step::Credentials { user, password } => {
-                self.ask(settings::login_record(&user, password.expose()), attempt)
+                self.ask(settings::login_record(&self.service, &user, password.expose()), attempt)
             }
-            Step::Proof(proof) => self.ask(settings::proof_record(proof), attempt),
-            Step::Token(bearer) => self.ask(settings::token_record(bearer), attempt),
-            Step::Vouched { user } => self.ask(settings::external_record(&user), attempt),
+            Step::Proof(proof) => self.ask(settings::proof_record(&self.service, proof), attempt),
+            Step::Token(bearer) => self.ask(settings::token_record(&self.service, bearer), attempt),
+            Step::Vouched { user } => self.ask(settings::external_record(&self.service, &user), attempt),
             Step::Salt(wanted) => {
                 self.asked = Asked::Salt(mechanism, exchange);
                 Next::AskSalt(settings::with_default_domain(wanted))
             }
-            Step::Scram(proof) => match settings::scram_record(proof) {
+            Step::Scram(proof) => match settings::scram_record(&self.service, proof) {
                 Ok(record) => {
                     self.asked = Asked::Proof(mechanism, exchange);
                     Next::Ask(record)

@@ -15,11 +15,11 @@
 
 mod attempt;
 mod certificate;
-mod clock;
-mod conversation;
+pub(crate) mod clock;
+pub(crate) mod conversation;
 mod enter;
 mod session;
-mod settings;
+pub(crate) mod settings;
 mod stls;
 mod trace;
 
@@ -127,14 +127,15 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
     if let Some(timestamp) = &timestamp {
         handover.set(settings::TIMESTAMP, OsStr::from_bytes(timestamp));
     }
-    let offer = settings::offer(&form, couriertls.is_some(), certificate_name.is_some(), timestamp);
+    let offer =
+        settings::offer(form.mechanisms(), couriertls.is_some(), certificate_name.is_some(), timestamp);
     let mut authorization = Authorization::new(offer).with_utf8(utf8);
     if let Some(Attempt::Pass(user)) = &attempt {
         authorization = authorization.with_user(user.clone());
     }
     let can_serve = form.mechanisms();
-    let conversation =
-        Conversation::new(authorization, can_serve, peer).over(session::channel(certificate_name));
+    let conversation = Conversation::new(authorization, can_serve, settings::service(), peer)
+        .over(session::channel(certificate_name));
     let session = Session {
         connection,
         conversation,

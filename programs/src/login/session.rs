@@ -19,7 +19,7 @@ use super::certificate;
 use super::clock::{AfterFailure, Clock};
 use super::conversation::{Close, Conversation, Next};
 use super::enter::{self, Asked};
-use super::settings::{self, Form};
+use super::settings::Form;
 use super::stls;
 use crate::chain::Handover;
 use crate::connection::{Connection, Read};
@@ -124,7 +124,7 @@ impl Session<'_> {
 
     fn ask_for_salt(&mut self, wanted: &Wanted) -> Result<Next, ExitCode> {
         self.flush()?;
-        let salt = enter::ask_for_salt(&settings::service(), wanted, self.conversation.peer());
+        let salt = enter::ask_for_salt(self.conversation.service(), wanted, self.conversation.peer());
         Ok(match salt {
             Ok(salt) => self.conversation.salt(salt.as_ref(), &mut self.out),
             Err(reason) => {

@@ -54,24 +54,27 @@ impl Form {
             Form::Daemon { .. } => |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_)),
         }
     }
+}
 
-    /// The mechanisms of the list in variable `name` that we know and that can
-    /// be had (ledger 116). EXTERNAL is announced whenever a certificate has a
-    /// name, and never else, whatever the list says.
-    fn announced(&self, name: &str) -> Option<Vec<Mechanism>> {
-        std::env::var_os(name)?;
-        let list = environment::octets(name);
-        let known = list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name);
-        let usable =
-            known.filter(|&mechanism| mechanism != Mechanism::External && self.mechanisms()(mechanism));
-        Some(usable.collect())
-    }
+/// The mechanisms of the list in variable `name` that we know and that can be
+/// had (ledger 116). EXTERNAL is announced whenever a certificate has a name,
+/// and never else, whatever the list says.
+fn announced(name: &str, can_serve: fn(Mechanism) -> bool) -> Option<Vec<Mechanism>> {
+    std::env::var_os(name)?;
+    let list = environment::octets(name);
+    let known = list.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name);
+    Some(known.filter(|&mechanism| mechanism != Mechanism::External && can_serve(mechanism)).collect())
 }
 
 /// What is offered before login.
-pub(super) fn offer(form: &Form, stls: bool, certificate: bool, timestamp: Option<Vec<u8>>) -> Offer {
-    let mechanisms = form.announced("POP3AUTH").unwrap_or_else(for_every_account);
-    let mut mechanisms_under_tls = match form.announced("POP3AUTH_TLS") {
+pub(crate) fn offer(
+    can_serve: fn(Mechanism) -> bool,
+    stls: bool,
+    certificate: bool,
+    timestamp: Option<Vec<u8>>,
+) -> Offer {
+    let mechanisms = announced("POP3AUTH", can_serve).unwrap_or_else(for_every_account);
+    let mut mechanisms_under_tls = match announced("POP3AUTH_TLS", can_serve) {
         Some(list) if !list.is_empty() => list,
         _ => mechanisms.clone(),
     };
@@ -95,7 +98,7 @@ pub(super) const TIMESTAMP: &str = "POSTRIDER_APOP_TIMESTAMP";
 
 /// The timestamp for APOP, if POP3_APOP switches that on (ledger 170): a new
 /// one, or that of the greeting that this connection has heard.
-pub(super) fn timestamp(again: bool) -> Option<Vec<u8>> {
+pub(crate) fn timestamp(again: bool) -> Option<Vec<u8>> {
     if !matches!(environment::octets("POP3_APOP").first(), Some(b'y' | b'Y')) {
         return None;
     }
@@ -148,8 +151,8 @@ pub(super) fn host_name() -> Vec<u8> {
 ///
 /// # Errors
 /// See [`Refused`].
-pub(super) fn login_record(user: &[u8], password: &[u8]) -> Result<Record, Refused> {
-    Record::login(&service(), &default_domain().apply(user), password)
+pub(super) fn login_record(service: &[u8], user: &[u8], password: &[u8]) -> Result<Record, Refused> {
+    Record::login(service, &default_domain().apply(user), password)
 }
 
 /// The same about somebody who proves to know a password. The name inside gets
@@ -157,9 +160,9 @@ pub(super) fn login_record(user: &[u8], password: &[u8]) -> Result<Record, Refus
 ///
 /// # Errors
 /// See [`Refused`].
-pub(super) fn proof_record(proof: Proof) -> Result<Record, Refused> {
+pub(super) fn proof_record(service: &[u8], proof: Proof) -> Result<Record, Refused> {
     let user = default_domain().apply(proof.user()).into_owned();
-    Record::proof(&service(), &proof.with_user(user))
+    Record::proof(service, &proof.with_user(user))
 }
 
 /// The same about somebody who shows a token. Where nobody is named there is
@@ -167,7 +170,7 @@ pub(super) fn proof_record(proof: Proof) -> Result<Record, Refused> {
 ///
 /// # Errors
 /// See [`Refused`].
-pub(super) fn token_record(bearer: Bearer) -> Result<Record, Refused> {
+pub(super) fn token_record(service: &[u8], bearer: Bearer) -> Result<Record, Refused> {
     let bearer = match bearer.user() {
         b"" => bearer,
         user => {
@@ -175,19 +178,20 @@ pub(super) fn token_record(bearer: Bearer) -> Result<Record, Refused> {
             bearer.with_user(user)
         }
     };
-    Record::token(&service(), &bearer)
+    Record::token(service, &bearer)
 }
 
 /// The same about somebody who proves it by APOP; `None` if nobody can be
 /// meant, or nobody was greeted with a timestamp.
 pub(super) fn apop_record(
+    service: &[u8],
     timestamp: Option<&[u8]>,
     user: &[u8],
     digest: &[u8],
 ) -> Option<Result<Record, Refused>> {
     let user = default_domain().apply(user).into_owned();
     let proof = apop::Proof::new(timestamp?, &user, digest)?;
-    Some(Record::apop(&service(), &proof))
+    Some(Record::apop(service, &proof))
 }
 
 /// The same about somebody who proves it by SCRAM. What the client has said
@@ -195,9 +199,9 @@ pub(super) fn apop_record(
 ///
 /// # Errors
 /// See [`Refused`].
-pub(super) fn scram_record(proof: scram::Proof) -> Result<Record, Refused> {
+pub(super) fn scram_record(service: &[u8], proof: scram::Proof) -> Result<Record, Refused> {
     let user = default_domain().apply(proof.user()).into_owned();
-    Record::scram(&service(), &proof.with_user(user))
+    Record::scram(service, &proof.with_user(user))
 }
 
 /// Whose salt is to be asked for, with the default domain.
@@ -210,19 +214,22 @@ pub(super) fn with_default_domain(wanted: Wanted) -> Wanted {
 ///
 /// # Errors
 /// See [`Refused`].
-pub(super) fn external_record(user: &[u8]) -> Result<Record, Refused> {
-    Record::external(&service(), user)
+pub(super) fn external_record(service: &[u8], user: &[u8]) -> Result<Record, Refused> {
+    Record::external(service, user)
+}
+
+/// The service name for modules, where TCPLOCALPORT says at which port the
+/// client is. That it is missing is no reason to crash, as it is for Courier
+/// (ledger 121).
+pub(super) fn service() -> Vec<u8> {
+    let port = environment::octets("TCPLOCALPORT");
+    service_at(std::str::from_utf8(&port).ok().and_then(|port| port.parse().ok()))
 }
 
 /// The service name for modules: `AUTHSERVICE<port>` of the local port, else
-/// `pop3` (reference authlib.md 4). A missing TCPLOCALPORT is no reason to
-/// crash, as it is for Courier (ledger 121).
-pub(super) fn service() -> Vec<u8> {
-    let port = environment::octets("TCPLOCALPORT");
-    let name = std::str::from_utf8(&port)
-        .ok()
-        .filter(|port| !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()))
-        .and_then(|port| environment::non_empty(&format!("AUTHSERVICE{port}")));
+/// `pop3` (reference authlib.md 4).
+pub(crate) fn service_at(port: Option<u16>) -> Vec<u8> {
+    let name = port.and_then(|port| environment::non_empty(&format!("AUTHSERVICE{port}")));
     name.map_or_else(|| b"pop3".to_vec(), OsStringExt::into_vec)
 }
 

@@ -5,32 +5,32 @@
 use pop3::Line;
 
 use crate::environment;
-use crate::log::{self, Harmless};
+use crate::log::{self, Harmless, Peer};
 
 /// The commands of the AUTHORIZATION state.
 const COMMANDS: [&str; 9] = ["APOP", "AUTH", "CAPA", "LANG", "PASS", "QUIT", "STLS", "USER", "UTF8"];
 
 /// Whether lines are shown, and the address that they are from.
-pub(super) struct Trace(Option<Vec<u8>>);
+pub(super) struct Trace(Option<String>);
 
 impl Trace {
-    /// As DEBUG_LOGIN says.
-    pub(super) fn from_environment() -> Self {
+    /// Of the client at `peer`, if DEBUG_LOGIN says so.
+    pub(super) fn of(peer: &Peer) -> Self {
         let is_on = environment::number("DEBUG_LOGIN") > 0;
-        Trace(is_on.then(|| environment::octets("TCPREMOTEIP")))
+        Trace(is_on.then(|| peer.ip().to_owned()))
     }
 
     /// A line of the client; within a SASL exchange all of it is secret.
     pub(super) fn line(&self, line: &Line<'_>, in_exchange: bool) {
         if let (Some(ip), Line::Text(text), false) = (&self.0, line, in_exchange) {
-            log::line(format_args!("DEBUG: LOGIN: ip=[{}], command={}", Harmless(ip), command(text)));
+            log::line(format_args!("DEBUG: LOGIN: ip=[{ip}], command={}", command(text)));
         }
     }
 
     /// PASS has come for `user`.
     pub(super) fn user(&self, user: &[u8]) {
         if let Some(ip) = &self.0 {
-            log::line(format_args!("DEBUG: LOGIN: ip=[{}], username={}", Harmless(ip), Harmless(user)));
+            log::line(format_args!("DEBUG: LOGIN: ip=[{ip}], username={}", Harmless(user)));
         }
     }
 }

@@ -36,6 +36,12 @@ pub(super) struct Arrived {
     read: usize,
 }
 
+impl From<Vec<u8>> for Arrived {
+    fn from(octets: Vec<u8>) -> Self {
+        Arrived { octets, read: 0 }
+    }
+}
+
 impl Arrived {
     /// Takes more from `client`; `None` if nothing has come, 0 at the end.
     ///
@@ -52,6 +58,13 @@ impl Arrived {
         taken
     }
 
+    /// Gives back what a client that says nothing does not need.
+    pub(super) fn rest(&mut self) {
+        if self.read == self.octets.len() {
+            *self = Arrived::default();
+        }
+    }
+
     /// The next line, if it is whole, and how many octets have gone into lines.
     pub(super) fn line<'l>(&mut self, reader: &'l mut LineReader) -> (Option<Line<'l>>, usize) {
         let mut rest = &self.octets[self.read..];
@@ -65,9 +78,9 @@ impl Arrived {
 
 /// Replies on their way to the client.
 #[derive(Default)]
-pub(super) struct Replies {
+pub(crate) struct Replies {
     /// Those that have not gone, behind some that have.
-    pub(super) out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     gone: usize,
     sent: u64,
 }
@@ -83,11 +96,18 @@ impl Replies {
         self.sent
     }
 
+    /// Gives back what a client that is told nothing does not need.
+    pub(crate) fn rest(&mut self) {
+        if self.waiting() == 0 {
+            (self.out, self.gone) = (Vec::new(), 0);
+        }
+    }
+
     /// Sends as much as there is room for, and tells whether that was all.
     ///
     /// # Errors
     /// The client has gone.
-    pub(super) fn send(&mut self, client: &impl Client) -> io::Result<bool> {
+    pub(crate) fn send(&mut self, client: &impl Client) -> io::Result<bool> {
         while self.waiting() > 0 {
             let Some(octets) = client.give(&self.out[self.gone..])? else { return Ok(false) };
             self.gone += octets;

@@ -1,9 +1,12 @@
 //! `loginexec`: a program that the administrator has put into the Maildir, to
 //! be run at the next login (reference maildir.md 10).
 
-use authlib::printable::reason;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::Command;
+
+use authlib::printable::reason;
 
 use maildir::Maildir;
 
@@ -12,16 +15,18 @@ use crate::log;
 /// Runs it if it is there, and removes it if it succeeded. Whatever it does,
 /// the login goes on.
 ///
-/// It has the client on descriptors 0 and 1 and the log on 2, and is waited for
-/// without limit, as its authors expect.
-pub(super) fn run_once(maildir: &Maildir, path: &Path) {
+/// It has the client on descriptors 0 and 1 (those of `client`, if they are not
+/// ours) and the log on 2, and is waited for without limit, as its authors
+/// expect.
+pub(super) fn run_once(maildir: &Maildir, path: &Path, client: Option<BorrowedFd<'_>>) {
     match maildir.loginexec() {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => return log::error(&error),
     }
-    let status = Command::new("./loginexec").current_dir(path).status();
-    match status {
+    let mut command = Command::new("./loginexec");
+    command.current_dir(path);
+    match with(&mut command, client).and_then(Command::status) {
         Ok(status) if status.success() => {
             if let Err(error) = maildir.remove_loginexec() {
                 log::error(&format_args!("loginexec cannot be removed: {}", reason(&error)));
@@ -30,4 +35,11 @@ pub(super) fn run_once(maildir: &Maildir, path: &Path) {
         Ok(_) => {}
         Err(error) => log::error(&format_args!("Failed to exec loginexec: {}", reason(&error))),
     }
+}
+
+fn with<'c>(command: &'c mut Command, client: Option<BorrowedFd<'_>>) -> io::Result<&'c mut Command> {
+    if let Some(client) = client {
+        command.stdin(client.try_clone_to_owned()?).stdout(client.try_clone_to_owned()?);
+    }
+    Ok(command)
 }

@@ -19,6 +19,7 @@ mod text;
 mod update;
 mod validated;
 
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,17 +31,16 @@ use pop3::{Transaction, Wrapper};
 use crate::connection::Connection;
 use crate::log;
 use adapter::Listing;
-pub(crate) use client::Client;
-use session::Session;
-pub(crate) use session::Wait;
-use settings::Settings;
+pub(crate) use client::{Client, Replies};
+pub(crate) use session::{Over, Session, Wait};
+pub(crate) use settings::Settings;
 
 /// How long a client may be silent (RFC 1939 section 3: at least ten minutes;
 /// ledger 211), or take nothing of what it asked for (ledger 212).
 const AUTOLOGOUT: Duration = Duration::from_secs(600);
 
 /// Why no session came to be.
-enum Refusal {
+pub(crate) enum Refusal {
     /// The client hears this, and this is the exit status.
     Spoken(Reply, u8),
     /// Nothing is said; the exit status.
@@ -85,7 +85,7 @@ fn serve(mut session: Session, connection: &Connection) -> ExitCode {
     if session.end(over) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Everything up to `+OK logged in.` (reference wire.md 8).
+/// Everything up to `+OK logged in.` that is about a process of its own.
 fn start(started: Instant) -> Result<Session, Refusal> {
     // First of all: a chain that has rejected somebody comes here as root.
     validated::or_start_over()?;
@@ -93,13 +93,23 @@ fn start(started: Instant) -> Result<Session, Refusal> {
         log::error(&"refusing to serve mail as root");
         return Err(Refusal::Spoken(reply::NO_ROOT, 1));
     }
-    let settings = Settings::from_environment();
+    open(Settings::from_environment(), started, None)
+}
+
+/// Everything up to `+OK logged in.` that is about an account (reference wire.md
+/// 8), whose login began at `started`. `client` is where the client is, if not
+/// on descriptors 0 and 1.
+pub(crate) fn open(
+    settings: Settings,
+    started: Instant,
+    client: Option<BorrowedFd<'_>>,
+) -> Result<Session, Refusal> {
     refuse_if_locked(&settings)?;
     let maildir = Maildir::open(&settings.maildir).map_err(|error| {
         log::path_error("chdir", &settings.maildir, &error);
         Refusal::Spoken(reply::NO_MAILDIR, 1)
     })?;
-    loginexec::run_once(&maildir, &settings.maildir);
+    loginexec::run_once(&maildir, &settings.maildir, client);
     refuse_if_disabled(&settings)?;
     settings.session.login();
     let wrapper = wrapper(&settings)?;
@@ -111,12 +121,17 @@ fn start(started: Instant) -> Result<Session, Refusal> {
 /// The administrator's lock: the sticky bit on the home directory.
 fn refuse_if_locked(settings: &Settings) -> Result<(), Refusal> {
     const STICKY: u32 = 0o1000;
-    let unlocked = rustix::fs::stat(".").is_ok_and(|stat| stat.st_mode & STICKY == 0);
-    if unlocked {
-        return Ok(());
+    match rustix::fs::stat(&settings.home) {
+        Ok(stat) if stat.st_mode & STICKY == 0 => Ok(()),
+        Ok(_) => {
+            settings.session.locked();
+            Err(Refusal::Spoken(reply::LOCKED, 0))
+        }
+        Err(error) => {
+            log::path_error("chdir", &settings.home, &reason(&error.into()));
+            Err(Refusal::Spoken(reply::TEMPORARY_PROBLEM, 1))
+        }
     }
-    settings.session.locked();
-    Err(Refusal::Spoken(reply::LOCKED, 0))
 }
 
 fn refuse_if_disabled(settings: &Settings) -> Result<(), Refusal> {

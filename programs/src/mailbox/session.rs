@@ -73,7 +73,7 @@ pub(crate) struct Session {
 impl Session {
     /// A session of a login that began at `started`. Its first reply, that the
     /// client is logged in, goes out with [`Session::go_on`].
-    pub(crate) fn new(transaction: Transaction<Listing>, settings: Settings, started: Instant) -> Self {
+    pub(super) fn new(transaction: Transaction<Listing>, settings: Settings, started: Instant) -> Self {
         let mut replies = Replies::default();
         reply::put(reply::LOGGED_IN, &mut replies.out);
         Session {
@@ -88,6 +88,12 @@ impl Session {
             started,
             deadline: Instant::now() + AUTOLOGOUT,
         }
+    }
+
+    /// The same, with what the client has said behind its login already.
+    pub(crate) fn with_arrived(mut self, octets: Vec<u8>) -> Self {
+        self.arrived = Arrived::from(octets);
+        self
     }
 
     /// Takes what the client has said, if it has, and goes on.
@@ -121,7 +127,11 @@ impl Session {
                 return Ok(Wait::ForRoom);
             }
             match self.state {
-                State::Commands | State::Message(_) => return Ok(Wait::ForLine),
+                State::Commands | State::Message(_) => {
+                    self.arrived.rest();
+                    self.replies.rest();
+                    return Ok(Wait::ForLine);
+                }
                 State::Quit => self.update(),
                 State::Farewell(ending) => {
                     client.forget_arrived();

@@ -8,10 +8,13 @@ use authlib::Options;
 
 use crate::environment;
 use crate::log::{self, Peer};
+use crate::service::Guest;
 
 /// The settings of one run of courierpop3d.
-pub(super) struct Settings {
-    /// Path of the Maildir, relative to the home directory or absolute.
+pub(crate) struct Settings {
+    /// The home directory.
+    pub home: PathBuf,
+    /// Path of the Maildir, relative to the working directory or absolute.
     pub maildir: PathBuf,
     /// Account options.
     pub options: Options,
@@ -38,14 +41,31 @@ impl Settings {
             .or(authenticated)
             .map_or_else(|| b"nobody".to_vec(), OsStringExt::into_vec);
         Settings {
+            home: PathBuf::from("."),
             maildir: maildir(),
             options: Options::parse(&environment::octets("OPTIONS")),
             tls,
             utf8: std::env::var_os("UTF8").is_none() || environment::number("UTF8") != 0,
             unicode_message_type: unicode_message_type(),
-            log_deletions: environment::non_empty("POP3_LOG_DELETIONS")
-                .is_some_and(|value| !value.as_encoded_bytes().starts_with(b"0")),
+            log_deletions: log_deletions(),
             session: log::Session::new(&address, Peer::from_environment("0"), tls),
+            address,
+        }
+    }
+
+    /// For a session of the service; what is the same for all is in the
+    /// environment.
+    pub(crate) fn of(guest: Guest) -> Self {
+        let Guest { address, home, maildir, options, origin, utf8, .. } = guest;
+        Settings {
+            maildir: home.join(maildir),
+            home,
+            options: Options::parse(&options),
+            tls: origin.tls,
+            utf8,
+            unicode_message_type: unicode_message_type(),
+            log_deletions: log_deletions(),
+            session: log::Session::new(&address, Peer::at(&origin.ip, &origin.port), origin.tls),
             address,
         }
     }
@@ -55,6 +75,12 @@ impl Settings {
         let text = format_args!("{notice}, user={}", log::Harmless(&self.address)).to_string();
         if notice.is_warning() { log::warning(&text) } else { log::error(&text) }
     }
+}
+
+/// POP3_LOG_DELETIONS.
+fn log_deletions() -> bool {
+    environment::non_empty("POP3_LOG_DELETIONS")
+        .is_some_and(|value| !value.as_encoded_bytes().starts_with(b"0"))
 }
 
 /// MAILDIR if a module has set it, else the argument, else `./Maildir`

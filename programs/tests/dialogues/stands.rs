@@ -41,6 +41,15 @@ impl Stands {
         })
     }
 
+    /// Plays on the integrated service.
+    pub(crate) fn service(&self, dialogue: &Dialogue, ordinary: bool) -> Outcome {
+        self.with(dialogue, |stand| {
+            let mut service = stand.service(ordinary, &dialogue.environment, &dialogue.fields)?;
+            let mut connection = service.connect()?;
+            perform(stand, dialogue, Side::Ours, Door::Login, &mut connection)
+        })
+    }
+
     /// Runs `play` on a free stand, on which `dialogue`'s maildrop is ready.
     fn with(&self, dialogue: &Dialogue, play: impl FnOnce(&mut Stand) -> Outcome) -> Outcome {
         let mut stand = self.lock().pop().ok_or("more dialogues at once than stands")?;

@@ -82,6 +82,7 @@ mod tests {
 |---|---|---|---|
 | `autha` | chain | yes | no |
 | `autha` | authdaemond | yes | yes |
+| `autha` | service | yes | yes |
 | `autha` | authtest | yes | |
 | `authb` | chain | yes | no |
 ";
@@ -97,6 +98,8 @@ mod tests {
                 "chain × CRAM-MD5: no",
                 "authdaemond × PASS: yes",
                 "authdaemond × CRAM-MD5: yes",
+                "service × PASS: yes",
+                "service × CRAM-MD5: yes",
                 "authtest × PASS: yes"
             ]
         );

@@ -220,6 +220,7 @@ fn driver(name: &str) -> Outcome<Driver> {
         "pipe" => Ok(Driver::Pipe),
         "tcp" => Ok(Driver::Tcp),
         "authdaemond" => Ok(Driver::Authdaemond),
+        "service" => Ok(Driver::Service),
         "courier" => Ok(Driver::Courier),
         _ => Err("only: memory, pipe, tcp, authdaemond, courier".into()),
     }

@@ -1,0 +1,182 @@
+//! postrider-auth: passwords, accounts, back-ends. It is asked by fronts, has
+//! workers that run the modules, and never sees a maildrop. It counts failed
+//! logins and lets them wait as authdaemond does, with the same parts.
+//!
+//! ```text
+//!   front ──Question──> │      │ ──request──> workers (the same as authdaemond's)
+//!         <──Answer──── │ auth │ <──answer───
+//!                       │      │ ──Issued──> monitor: whose account the ticket in the answer is for
+//! ```
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+use authlib::printable::reason;
+use authlib::protocol::request::{self, Request};
+use authlib::{Client, Record};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::birth;
+use super::desk::{Asker, Desk};
+use super::fields::Reader;
+use super::monitor;
+use super::question::Question;
+use super::wire::{Received, Wire};
+use crate::authdaemond::{self, Caller, Office, Settings};
+use crate::log;
+
+/// Most questions at once.
+const MOST: usize = 8192;
+const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Names the wire to the monitor among the events.
+const MONITOR: u64 = 0;
+/// Set in the tokens of workers, not in those of fronts.
+const WORKER: u64 = 1 << 63;
+
+/// Runs postrider-auth, or a worker of it.
+#[must_use]
+pub fn run() -> ExitCode {
+    if let Some(status) = authdaemond::run_as_worker() {
+        return status;
+    }
+    let auth = birth::as_we_are().and_then(|wire| Auth::new(wire).map_err(|error| reason(&error)));
+    match auth.map(Auth::serve) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(&reason(&error)),
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    log::error(&format_args!("postrider-auth: {reason}"));
+    ExitCode::FAILURE
+}
+
+/// auth at work.
+struct Auth {
+    epoll: OwnedFd,
+    desk: Rc<Desk>,
+    office: Office<Asker>,
+    last_question: u64,
+}
+
+impl Auth {
+    fn new(monitor: Wire) -> io::Result<Auth> {
+        let settings = Settings::read_or_embedded().map_err(io::Error::other)?;
+        settings.announce();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        watch(&epoll, &monitor, MONITOR)?;
+        let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;
+        let desk = Rc::new(Desk { monitor, fronts: RefCell::default() });
+        Ok(Auth { epoll, desk, office, last_question: 0 })
+    }
+
+    /// Serves until the monitor has gone.
+    fn serve(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(256);
+        loop {
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = Instant::now();
+            for event in &events {
+                match event.data.u64() {
+                    MONITOR => {
+                        if !self.hear_monitor() {
+                            return Ok(());
+                        }
+                    }
+                    token if token & WORKER != 0 => self.office.hear_worker(token & !WORKER, now),
+                    front => self.hear_front(front, now),
+                }
+            }
+            self.office.pool().reap();
+            self.office.sweep(now);
+            let epoll = &self.epoll;
+            self.office.dispatch(now, |id, socket| watch(epoll, socket, id | WORKER));
+        }
+    }
+
+    /// Takes wires to new fronts; whether the monitor is there.
+    fn hear_monitor(&mut self) -> bool {
+        loop {
+            let Received { message, descriptor } = match self.desk.monitor.receive() {
+                Ok(Some(received)) => received,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
+            let front = match Reader::new(&message) {
+                Ok((monitor::WIRE, mut fields)) => fields.number().ok().filter(|front| front & WORKER == 0),
+                _ => None,
+            };
+            let (Some(front), Some(descriptor)) = (front, descriptor) else {
+                log::error(&"the monitor talks nonsense");
+                return false;
+            };
+            let wire = Wire::of(descriptor);
+            match watch(&self.epoll, &wire, front) {
+                Ok(()) => drop(self.desk.fronts.borrow_mut().insert(front, wire)),
+                Err(error) => log::error(&format_args!("epoll_ctl: {}", reason(&error))),
+            }
+        }
+    }
+
+    fn hear_front(&mut self, front: u64, now: Instant) {
+        loop {
+            let received = self.desk.fronts.borrow().get(&front).map(Wire::receive);
+            let question = match received {
+                Some(Ok(Some(received))) => Question::decode(&received.message),
+                Some(Ok(None)) | None => return,
+                // Its connections are gone with it.
+                Some(Err(_)) => return self.forget(front),
+            };
+            match question {
+                Ok(question) => self.take(front, &question, now),
+                Err(malformed) => {
+                    log::error(&format_args!("a front: {malformed}"));
+                    return self.forget(front);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, front: u64) {
+        self.desk.fronts.borrow_mut().remove(&front);
+    }
+
+    /// A front may ask about credentials and for salts; whoever has taken one
+    /// over learns nothing else here, and has nobody let in without a proof.
+    fn take(&mut self, front: u64, question: &Question, now: Instant) {
+        let connection = question.connection;
+        let asker = |for_salt| Asker { desk: Rc::clone(&self.desk), front, connection, for_salt };
+        let Some((record, client)) = read(question).filter(|_| self.office.clients.len() < MOST) else {
+            return asker(false).say(b"");
+        };
+        self.last_question += 1;
+        let id = self.last_question;
+        self.office.clients.add_asked(id, asker(record.wanted_salt().is_some()), now);
+        self.office.take_login(id, record, client, true, now);
+    }
+}
+
+/// The credentials that a question is about.
+fn read(question: &Question) -> Option<(Record, Client)> {
+    let mut reader = request::Reader::new();
+    reader.push(&question.request).ok()?;
+    let question = reader.next_question().ok()??;
+    let Request::Auth(record) = question.request else { return None };
+    // Nobody is who he is because a front says so.
+    record.vouched().is_none().then_some((record, question.client))
+}
+
+fn watch(epoll: &OwnedFd, source: impl AsFd, token: u64) -> io::Result<()> {
+    Ok(epoll::add(epoll, source, EventData::new_u64(token), EventFlags::IN)?)
+}

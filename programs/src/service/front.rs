@@ -1,0 +1,384 @@
+//! postrider-front: sockets and the AUTHORIZATION state. It hears passwords and
+//! hands them to auth; it opens no file, and never learns whose account it was.
+//!
+//! ```text
+//!   client ──lines──> │       │ ──Question──> auth
+//!                     │ front │ <──Answer────
+//!                     │       │ ──Shown, the client's descriptor──> monitor
+//!                     │       │ <──Admission──
+//! ```
+//!
+//! One thread that waits for everybody at once. A stranger costs an entry in a
+//! table, and the oldest goes if there are too many.
+
+mod client;
+mod clients;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use authlib::printable::reason;
+use authlib::protocol::request;
+use authlib::scram::Salt;
+use authlib::{Client as Asker, Record};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use self::client::{Client, State};
+use self::clients::Clients;
+use super::birth;
+use super::fields::Reader;
+use super::monitor;
+use super::question::{Answer, Question};
+use super::stream::Stream;
+use super::ticket::{Admission, Shown};
+use super::wire::Wire;
+use crate::log;
+use crate::login::conversation::Next;
+
+/// The longest wait without a look at the clock.
+const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+const MONITOR: u64 = 0;
+const AUTH: u64 = 1;
+/// The first token that a listening socket may have; clients come behind
+/// [`FIRST_CLIENT`].
+const FIRST_LISTENER: u64 = 2;
+const FIRST_CLIENT: u64 = 1 << 16;
+
+/// Connections taken at once from one listening socket, before others have
+/// their turn.
+const AT_ONCE: usize = 64;
+
+/// Runs postrider-front.
+#[must_use]
+pub fn run() -> ExitCode {
+    let front = birth::as_account().and_then(|wire| Front::new(wire).map_err(|error| reason(&error)));
+    match front.map(Front::serve) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(&reason(&error)),
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    log::error(&format_args!("postrider-front: {reason}"));
+    ExitCode::FAILURE
+}
+
+/// The front at work.
+struct Front {
+    epoll: OwnedFd,
+    monitor: Wire,
+    auth: Option<Wire>,
+    listeners: Vec<TcpListener>,
+    clients: Clients,
+    last_client: u64,
+    /// The monitor has gone: nobody else is let in.
+    closing: bool,
+}
+
+impl Front {
+    fn new(monitor: Wire) -> io::Result<Front> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        watch(&epoll, &monitor, MONITOR)?;
+        Ok(Front {
+            epoll,
+            monitor,
+            auth: None,
+            listeners: Vec::new(),
+            clients: Clients::default(),
+            last_client: FIRST_CLIENT,
+            closing: false,
+        })
+    }
+
+    /// Serves until the monitor has gone.
+    fn serve(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(256);
+        while !self.closing {
+            events.clear();
+            let timeout = self.clients.next_deadline().map_or(TICK, until);
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = Instant::now();
+            for event in &events {
+                match event.data.u64() {
+                    MONITOR => self.hear_monitor()?,
+                    AUTH => self.hear_auth()?,
+                    token if token < FIRST_CLIENT => self.accept(token, now),
+                    token => self.hear_client(token, event.flags),
+                }
+            }
+            for late in self.clients.overdue(now) {
+                self.time_is_up(late);
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_monitor(&mut self) -> io::Result<()> {
+        loop {
+            let received = match self.monitor.receive() {
+                Ok(Some(received)) => received,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    self.closing = true;
+                    return Ok(());
+                }
+            };
+            match (Reader::new(&received.message), received.descriptor) {
+                (Ok((monitor::WIRE, _)), Some(descriptor)) => {
+                    let wire = Wire::of(descriptor);
+                    watch(&self.epoll, &wire, AUTH)?;
+                    self.auth = Some(wire);
+                }
+                (Ok((monitor::LISTENER, _)), Some(descriptor)) => self.listen(descriptor.into())?,
+                _ => match Admission::decode(&received.message) {
+                    Ok((connection, admission)) => self.admitted(connection, admission),
+                    Err(malformed) => return Err(io::Error::other(malformed)),
+                },
+            }
+        }
+    }
+
+    /// Other fronts listen at the same socket; the kernel wakes one of us.
+    fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        let token = FIRST_LISTENER + self.listeners.len() as u64;
+        if token >= FIRST_CLIENT {
+            return Err(io::Error::other("too many listening sockets"));
+        }
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        epoll::add(&self.epoll, &listener, EventData::new_u64(token), flags)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    fn accept(&mut self, token: u64, now: Instant) {
+        for _ in 0..AT_ONCE {
+            let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.accept() {
+                Ok((socket, address)) => {
+                    // Small replies leave at once; on a socket that has been reset it fails.
+                    let _ = socket.set_nodelay(true);
+                    let local = socket.local_addr().ok();
+                    self.welcome(Client::new(Stream::of(socket.into()), address, local, now));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => {
+                    log::error(&format_args!("accept: {}", reason(&error)));
+                    if let Some(oldest) = self.clients.oldest_stranger() {
+                        self.close(oldest);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, mut client: Client) {
+        if let Some(oldest) = self.clients.one_too_many() {
+            self.close(oldest);
+        }
+        self.last_client += 1;
+        let token = self.last_client;
+        client.greet();
+        let added = epoll::add(&self.epoll, &client.stream, EventData::new_u64(token), EventFlags::empty());
+        if let Err(error) = added {
+            return log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+        }
+        self.clients.add(token, client);
+        self.go_on(token);
+    }
+
+    fn hear_client(&mut self, token: u64, flags: EventFlags) {
+        let Some(client) = self.clients.get(token) else { return };
+        // While somebody else is asked nothing is read; that a client has gone is
+        // heard all the same.
+        let has_gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+        if (has_gone && !client.is_talking()) || (client.is_talking() && !client.take_arrived()) {
+            return self.close(token);
+        }
+        self.go_on(token);
+    }
+
+    /// Lets a conversation go on until it has to wait.
+    fn go_on(&mut self, token: u64) {
+        loop {
+            let Some(client) = self.clients.get(token) else { return };
+            match client.send() {
+                Ok(true) => {}
+                Ok(false) => return self.wait_for(token, EventFlags::OUT),
+                Err(_) => return self.close(token),
+            }
+            match client.state {
+                State::Talking => match client.next_line() {
+                    Some(next) => self.obey(token, next),
+                    None => {
+                        client.rest();
+                        return self.wait_for(token, EventFlags::IN);
+                    }
+                },
+                State::Entering(ticket) => return self.show(token, ticket),
+                State::Closing => return self.close(token),
+                State::Asking | State::Failed | State::Admitting => {
+                    return self.wait_for(token, EventFlags::empty());
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, token: u64, next: Next) {
+        let Some(client) = self.clients.get(token) else { return };
+        match next {
+            Next::Line => {}
+            Next::Ask(record) => self.ask(token, Ok(record)),
+            Next::AskSalt(wanted) => {
+                let record = Record::salt(client.service(), &wanted);
+                self.ask(token, record);
+            }
+            Next::Enter => client.enter(),
+            Next::Wait => {
+                let until = client.failed();
+                self.clients.set_deadline(token, until);
+            }
+            // It is not offered.
+            Next::StartTls | Next::Close(_) => client.state = State::Closing,
+        }
+    }
+
+    fn ask(&mut self, token: u64, record: Result<Record, authlib::record::Refused>) {
+        let Some(client) = self.clients.get(token) else { return };
+        client.state = State::Asking;
+        let sent = record.ok().zip(Asker::at(client.ip().as_bytes()).ok()).and_then(|(record, asker)| {
+            let request = request::auth(&record, &asker);
+            let question = Question { connection: token, request };
+            Some(self.auth.as_ref()?.send(&question.encode(), None))
+        });
+        if !matches!(sent, Some(Ok(true))) {
+            log::authentication_error(&"auth cannot be asked");
+            self.answered(token, &Answer::Unavailable);
+        }
+    }
+
+    fn hear_auth(&mut self) -> io::Result<()> {
+        while let Some(auth) = &self.auth {
+            match auth.receive() {
+                Ok(Some(received)) => {
+                    let (token, answer) = Answer::decode(&received.message).map_err(io::Error::other)?;
+                    self.answered(token, &answer);
+                    self.go_on(token);
+                }
+                Ok(None) => return Ok(()),
+                // The monitor will start both of us anew.
+                Err(_) => self.auth = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, token: u64, answer: &Answer) {
+        let Some(client) = self.clients.get(token) else { return };
+        if !matches!(client.state, State::Asking) {
+            return log::error(&"auth has answered what nobody has asked");
+        }
+        client.state = State::Talking;
+        let next = match answer {
+            Answer::Accepted { ticket, signature } => client.accepted(*ticket, signature.as_deref()),
+            Answer::Rejected => client.rejected(),
+            Answer::Unavailable => client.cannot_tell(),
+            Answer::Salt(None) => client.salt(None),
+            Answer::Salt(Some(text)) => match Salt::decode(text) {
+                Some(salt) => client.salt(Some(&salt)),
+                None => client.cannot_tell(),
+            },
+        };
+        self.obey(token, next);
+    }
+
+    /// Shows the monitor a ticket, and the client's descriptor with it.
+    fn show(&mut self, token: u64, ticket: super::ticket::Number) {
+        let Some(client) = self.clients.get(token) else { return };
+        client.state = State::Admitting;
+        let shown = Shown {
+            connection: token,
+            ticket,
+            origin: client.origin(),
+            utf8: client.utf8(),
+            arrived: client.take_rest(),
+        };
+        if epoll::delete(&self.epoll, &client.stream).is_err()
+            || !matches!(self.monitor.send(&shown.encode(), Some(client.stream.as_fd())), Ok(true))
+        {
+            log::error(&"the monitor does not take a ticket");
+            self.admitted(token, Admission::Unavailable);
+        }
+    }
+
+    fn admitted(&mut self, token: u64, admission: Admission) {
+        match admission {
+            // The mailbox process has the descriptor now.
+            Admission::Granted => drop(self.clients.remove(token)),
+            Admission::Unavailable => {
+                if let Some(client) = self.clients.get(token) {
+                    client.cannot_tell();
+                    // Not watched any more, so this is the only try.
+                    let _ = client.send();
+                }
+                self.close(token);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, token: u64, events: EventFlags) {
+        let Some(client) = self.clients.get(token) else { return };
+        if let Err(error) = epoll::modify(&self.epoll, &client.stream, EventData::new_u64(token), events) {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+            self.close(token);
+        }
+    }
+
+    /// A client's penalty is over, or its time.
+    fn time_is_up(&mut self, token: u64) {
+        let Some(client) = self.clients.get(token) else { return };
+        if client.told() {
+            let end = client.login_ends();
+            self.clients.set_deadline(token, end);
+            self.go_on(token);
+        } else {
+            self.close(token);
+        }
+    }
+
+    fn close(&mut self, token: u64) {
+        if let Some(client) = self.clients.remove(token) {
+            client.close();
+        }
+    }
+}
+
+fn watch(epoll: &OwnedFd, source: impl AsFd, token: u64) -> io::Result<()> {
+    Ok(epoll::add(epoll, source, EventData::new_u64(token), EventFlags::IN)?)
+}
+
+/// How long it is until `deadline`, at most a tick.
+fn until(deadline: Instant) -> Timespec {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Rounded up, so that it has passed when we look.
+    let nanoseconds = left.as_nanos().saturating_add(1_000_000).min(1_000_000_000);
+    Timespec {
+        tv_sec: i64::from(nanoseconds == 1_000_000_000),
+        tv_nsec: (nanoseconds % 1_000_000_000) as i64,
+    }
+}

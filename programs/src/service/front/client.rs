@@ -1,0 +1,236 @@
+//! A client before login.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use authlib::sasl::Mechanism;
+use authlib::scram::Salt;
+use pop3::{Authorization, CREDENTIAL_LIMIT, LineReader};
+
+use crate::log::{self, Peer};
+use crate::login::clock::{self, AfterFailure};
+use crate::login::conversation::{Conversation, Next};
+use crate::login::settings;
+use crate::mailbox::{Client as _, Replies};
+use crate::service::guest::Origin;
+use crate::service::stream::Stream;
+use crate::service::ticket::Number;
+
+/// Octets that are read at once.
+const READ: usize = 4096;
+
+/// What a client is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It may say something.
+    Talking,
+    /// auth is asked about it.
+    Asking,
+    /// Its login has failed, and it waits to hear so.
+    Failed,
+    /// It is let in as soon as it has taken what was said to it.
+    Entering(Number),
+    /// The monitor has its descriptor.
+    Admitting,
+    /// It is sent away as soon as it has taken what was said to it.
+    Closing,
+}
+
+/// A client and the conversation with it.
+pub(super) struct Client {
+    pub(super) stream: Stream,
+    pub(super) state: State,
+    conversation: Conversation,
+    /// Holds the beginning of a line; a client that says nothing has none.
+    reader: Option<Box<LineReader>>,
+    arrived: Vec<u8>,
+    replies: Replies,
+    origin: Origin,
+    /// The ticket of whom auth has accepted.
+    ticket: Option<Number>,
+    failures: u32,
+    login_ends: Instant,
+}
+
+impl Client {
+    /// A client that has connected from `address` to `local` `now`.
+    pub(super) fn new(
+        stream: Stream,
+        address: SocketAddr,
+        local: Option<SocketAddr>,
+        now: Instant,
+    ) -> Client {
+        let origin = Origin { ip: shown(address.ip()), port: address.port().to_string(), tls: false };
+        let peer = Peer::at(&origin.ip, &origin.port);
+        let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
+        let timestamp = settings::timestamp(false);
+        let authorization = Authorization::new(settings::offer(can_serve, false, false, timestamp));
+        let service = settings::service_at(local.map(|address| address.port()));
+        Client {
+            stream,
+            state: State::Talking,
+            conversation: Conversation::new(authorization, can_serve, service, peer),
+            reader: None,
+            arrived: Vec::new(),
+            replies: Replies::default(),
+            origin,
+            ticket: None,
+            failures: 0,
+            login_ends: now + clock::LOGIN,
+        }
+    }
+
+    /// Says the greeting.
+    pub(super) fn greet(&mut self) {
+        self.conversation.greet(&mut self.replies.out);
+    }
+
+    /// Sends what waits; whether that was all.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn send(&mut self) -> io::Result<bool> {
+        self.replies.send(&self.stream)
+    }
+
+    /// Gives back what a client that is told nothing does not need.
+    pub(super) fn rest(&mut self) {
+        self.replies.rest();
+    }
+
+    /// Whether it is its turn to speak.
+    pub(super) fn is_talking(&self) -> bool {
+        self.state == State::Talking
+    }
+
+    /// Takes what has arrived; whether the client is still there.
+    pub(super) fn take_arrived(&mut self) -> bool {
+        let kept = self.arrived.len();
+        if kept >= READ {
+            return true;
+        }
+        self.arrived.resize(kept + READ, 0);
+        let taken = self.stream.take(&mut self.arrived[kept..]);
+        let octets = taken.as_ref().map_or(0, |taken| taken.unwrap_or(0));
+        self.arrived.truncate(kept + octets);
+        !matches!(taken, Ok(Some(0)) | Err(_))
+    }
+
+    /// What its next line leads to, if that has come.
+    pub(super) fn next_line(&mut self) -> Option<Next> {
+        let reader = self.reader.get_or_insert_with(|| Box::new(LineReader::new(CREDENTIAL_LIMIT)));
+        let mut rest = self.arrived.as_slice();
+        let line = reader.take(&mut rest);
+        let used = self.arrived.len() - rest.len();
+        let next = line.map(|line| self.conversation.line(&line, &mut self.replies.out));
+        self.arrived.drain(..used);
+        if next.is_some() || used == 0 {
+            // Nothing is in it.
+            self.reader = None;
+        }
+        if self.arrived.is_empty() {
+            self.arrived = Vec::new();
+        }
+        next
+    }
+
+    /// auth has accepted it.
+    pub(super) fn accepted(&mut self, ticket: Number, signature: Option<&[u8]>) -> Next {
+        self.ticket = Some(ticket);
+        self.conversation.accepted(signature, &mut self.replies.out)
+    }
+
+    /// auth has rejected it.
+    pub(super) fn rejected(&mut self) -> Next {
+        self.conversation.rejected()
+    }
+
+    /// Nobody can tell; the log has said why.
+    pub(super) fn cannot_tell(&mut self) -> Next {
+        self.conversation.cannot_tell(&mut self.replies.out)
+    }
+
+    /// auth has told its salt, or that there is none.
+    pub(super) fn salt(&mut self, salt: Option<&Salt>) -> Next {
+        self.conversation.salt(salt, &mut self.replies.out)
+    }
+
+    /// The conversation has ended well.
+    pub(super) fn enter(&mut self) {
+        self.state = match self.ticket.take() {
+            Some(ticket) => State::Entering(ticket),
+            None => State::Closing,
+        };
+    }
+
+    /// A login has failed; until when the client waits to hear so.
+    pub(super) fn failed(&mut self) -> Instant {
+        self.failures = self.failures.saturating_add(1);
+        self.state = State::Failed;
+        Instant::now() + clock::penalty(self.failures)
+    }
+
+    /// Tells the client that its login has failed, if it waits for that.
+    pub(super) fn told(&mut self) -> bool {
+        if self.state != State::Failed || Instant::now() >= self.login_ends {
+            return false;
+        }
+        match clock::after_failure(self.failures) {
+            AfterFailure::Enough => {
+                pop3::reply::put(pop3::reply::TOO_MANY_FAILURES, &mut self.replies.out);
+                self.state = State::Closing;
+            }
+            AfterFailure::Again | AfterFailure::TooLate => {
+                self.conversation.told(&mut self.replies.out);
+                self.state = State::Talking;
+            }
+        }
+        true
+    }
+
+    /// When its login phase ends.
+    pub(super) fn login_ends(&self) -> Instant {
+        self.login_ends
+    }
+
+    /// Where it is.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    /// TCPREMOTEIP.
+    pub(super) fn ip(&self) -> &str {
+        &self.origin.ip
+    }
+
+    /// The service that modules are asked about.
+    pub(super) fn service(&self) -> &[u8] {
+        self.conversation.service()
+    }
+
+    /// Whether it has said UTF8.
+    pub(super) fn utf8(&mut self) -> bool {
+        self.conversation.authorization().utf8()
+    }
+
+    /// What it has said and nobody has answered.
+    pub(super) fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// Ends the connection.
+    pub(super) fn close(self) {
+        log::disconnected(self.conversation.peer());
+        self.stream.forget_arrived();
+        self.stream.close();
+    }
+}
+
+/// As couriertcpd shows addresses: IPv4 as `::ffff:a.b.c.d` (ledger 517).
+fn shown(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_string(),
+        IpAddr::V6(ip) => ip.to_string(),
+    }
+}

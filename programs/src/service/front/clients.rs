@@ -1,0 +1,68 @@
+//! Everybody who is not logged in yet, and until when.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use super::client::Client;
+
+/// Most clients at once. Beyond that the oldest goes: one who logs in takes a
+/// moment, one who only sits there does not.
+const MOST: usize = 8192;
+
+/// The clients, by their tokens.
+#[derive(Default)]
+pub(super) struct Clients {
+    all: HashMap<u64, (Client, Instant)>,
+    deadlines: BTreeSet<(Instant, u64)>,
+}
+
+impl Clients {
+    /// Adds a client, whose time ends with its login phase.
+    pub(super) fn add(&mut self, token: u64, client: Client) {
+        let deadline = client.login_ends();
+        self.deadlines.insert((deadline, token));
+        self.all.insert(token, (client, deadline));
+    }
+
+    pub(super) fn get(&mut self, token: u64) -> Option<&mut Client> {
+        self.all.get_mut(&token).map(|(client, _)| client)
+    }
+
+    pub(super) fn remove(&mut self, token: u64) -> Option<Client> {
+        let (client, deadline) = self.all.remove(&token)?;
+        self.deadlines.remove(&(deadline, token));
+        Some(client)
+    }
+
+    /// Somebody is to look after `token` again then.
+    pub(super) fn set_deadline(&mut self, token: u64, deadline: Instant) {
+        if let Some((_, present)) = self.all.get_mut(&token) {
+            self.deadlines.remove(&(*present, token));
+            self.deadlines.insert((deadline, token));
+            *present = deadline;
+        }
+    }
+
+    /// When somebody is to be looked after next.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Who is to be looked after now.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<u64> {
+        self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, token)| *token).collect()
+    }
+
+    /// Who has to go so that another one finds room, if there is none.
+    pub(super) fn one_too_many(&mut self) -> Option<u64> {
+        if self.all.len() < MOST { None } else { self.oldest_stranger() }
+    }
+
+    /// The one who has been here for the longest time and is being waited for.
+    /// All have the same time for their login, so it is the one whose time
+    /// ends first.
+    pub(super) fn oldest_stranger(&self) -> Option<u64> {
+        let talking = |token: &u64| self.all.get(token).is_some_and(|(client, _)| client.is_talking());
+        self.deadlines.iter().map(|(_, token)| *token).find(talking)
+    }
+}

@@ -1,0 +1,253 @@
+//! postrider-mailbox: the sessions of the accounts of one uid, as that uid.
+//!
+//! It is born with one descriptor, its wire to the monitor, over which clients
+//! come that are logged in already. It has seen neither a password nor a key.
+//!
+//! ```text
+//!   monitor ──guest, descriptor──> threads, all waiting at one epoll(7):
+//!                                    a guest: the maildrop is opened, the session begins
+//!                                    a client: its session goes on until it has to wait again
+//! ```
+//!
+//! A session that waits costs an entry there and no thread. One that reads the
+//! disk keeps one of a bounded number of threads for as long, and no other
+//! session waits for that.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use authlib::printable::reason;
+use pop3::reply::{self, Reply};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::birth;
+use super::guest::{self, Guest};
+use super::stream::Stream;
+use super::wire::{Received, Wire};
+use crate::log;
+use crate::mailbox::{Client, Over, Refusal, Session, Settings, Wait, open};
+
+/// Sessions that are at work at once.
+const THREADS: usize = 16;
+
+/// How often a thread that has nothing to do looks whether all is over, and the
+/// first one whose time is up. Deadlines are minutes away.
+const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Names the wire among the events; the others are numbers of sessions.
+const MONITOR: u64 = u64::MAX;
+
+/// Runs postrider-mailbox with the words of its command line: the ids to
+/// become, `UID GID GROUP…`.
+#[must_use]
+pub fn run() -> ExitCode {
+    let house = birth::as_account().and_then(|wire| House::new(wire).map_err(|error| reason(&error)));
+    match house {
+        Ok(house) => house.serve(),
+        Err(reason) => {
+            log::error(&format_args!("postrider-mailbox: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The process: its wire, its sessions, and where everybody waits.
+struct House {
+    wire: Wire,
+    epoll: OwnedFd,
+    seats: Mutex<HashMap<u64, Arc<Mutex<Seat>>>>,
+    /// The monitor has gone, or wants no more of us. Who is here may stay.
+    closed: AtomicBool,
+}
+
+/// A client, and its session as long as it lasts.
+struct Seat {
+    stream: Stream,
+    session: Option<Session>,
+    waits_for: Wait,
+}
+
+impl House {
+    fn new(wire: Wire) -> io::Result<House> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &wire, EventData::new_u64(MONITOR), EventFlags::IN | EventFlags::ONESHOT)?;
+        Ok(House { wire, epoll, seats: Mutex::default(), closed: AtomicBool::new(false) })
+    }
+
+    fn serve(&self) -> ExitCode {
+        thread::scope(|scope| {
+            for _ in 1..THREADS {
+                // With fewer threads fewer sessions are at work at once.
+                let started = thread::Builder::new().spawn_scoped(scope, || self.work(|| {}));
+                if let Err(error) = started {
+                    log::error(&format_args!("a thread could not be started: {}", reason(&error)));
+                }
+            }
+            self.work(|| self.end_the_silent());
+        });
+        ExitCode::SUCCESS
+    }
+
+    /// What each thread does, until all is over.
+    fn work(&self, each_tick: impl Fn()) {
+        let mut last_tick = Instant::now();
+        let mut events = Vec::with_capacity(1);
+        while !self.is_over() {
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return log::error(&format_args!("epoll_wait: {}", reason(&error.into()))),
+            }
+            for event in &events {
+                match event.data.u64() {
+                    MONITOR => self.hear_monitor(),
+                    number => self.resume(number),
+                }
+            }
+            if last_tick.elapsed().as_secs() >= 1 {
+                last_tick = Instant::now();
+                each_tick();
+            }
+        }
+    }
+
+    /// Nobody is here, and nobody will come.
+    fn is_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire) && self.seats().is_empty()
+    }
+
+    fn hear_monitor(&self) {
+        let received = match self.wire.receive() {
+            Ok(received) => received,
+            Err(_) => return self.closed.store(true, Ordering::Release),
+        };
+        // Another thread may take the next guest while we open this one's maildrop.
+        if let Err(error) = self.watch(&self.wire, MONITOR, EventFlags::IN) {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error)));
+        }
+        if let Some(Received { message, descriptor: Some(descriptor) }) = received {
+            match Guest::decode(&message) {
+                Ok(guest) => self.receive(guest, Stream::of(descriptor)),
+                Err(malformed) => log::error(&malformed),
+            }
+        }
+    }
+
+    /// Opens a guest's maildrop and begins the session.
+    fn receive(&self, mut guest: Guest, stream: Stream) {
+        let started = Instant::now();
+        let (number, arrived) = (guest.number, std::mem::take(&mut guest.arrived));
+        let session = match open(Settings::of(guest), started, Some(stream.as_fd())) {
+            Ok(session) => session.with_arrived(arrived),
+            Err(refusal) => {
+                if let Refusal::Spoken(reply, _) = refusal {
+                    refuse(&stream, reply);
+                }
+                return self.tell_ended(number);
+            }
+        };
+        let seat = Arc::new(Mutex::new(Seat { stream, session: Some(session), waits_for: Wait::ForRoom }));
+        // Locked before anybody can find it: its first event waits for us.
+        let mut occupied = lock(&seat);
+        self.seats().insert(number, Arc::clone(&seat));
+        let added =
+            epoll::add(&self.epoll, &occupied.stream, EventData::new_u64(number), EventFlags::empty());
+        if let Err(error) = added {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+            return self.end(number, &mut occupied, Session::gone);
+        }
+        self.go_on(number, &mut occupied);
+    }
+
+    /// What a session has waited for seems to be there.
+    fn resume(&self, number: u64) {
+        let seat = self.seats().get(&number).cloned();
+        if let Some(seat) = seat {
+            self.go_on(number, &mut lock(&seat));
+        }
+    }
+
+    /// Lets a session go on until it has to wait again, or is over.
+    fn go_on(&self, number: u64, seat: &mut Seat) {
+        let Seat { stream, session, waits_for } = seat;
+        let Some(session) = session else { return };
+        let next = match waits_for {
+            Wait::ForLine => session.line_may_have_come(stream),
+            Wait::ForRoom => session.go_on(stream),
+        };
+        match next {
+            Ok(wait) => {
+                *waits_for = wait;
+                let events = match wait {
+                    Wait::ForLine => EventFlags::IN,
+                    Wait::ForRoom => EventFlags::OUT,
+                };
+                if let Err(error) = self.watch(&seat.stream, number, events) {
+                    log::error(&format_args!("epoll_ctl: {}", reason(&error)));
+                    self.end(number, seat, Session::gone);
+                }
+            }
+            Err(over) => self.end(number, seat, |_| over),
+        }
+    }
+
+    /// Tells the kernel for what to wake one thread, once.
+    fn watch(&self, source: impl AsFd, number: u64, events: EventFlags) -> io::Result<()> {
+        let events = events | EventFlags::ONESHOT;
+        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(number), events)?)
+    }
+
+    /// Ends the sessions whose clients have been silent for too long.
+    fn end_the_silent(&self) {
+        let now = Instant::now();
+        let seats: Vec<_> = self.seats().iter().map(|(number, seat)| (*number, Arc::clone(seat))).collect();
+        for (number, seat) in seats {
+            // One that is locked is at work.
+            if let Ok(mut seat) = seat.try_lock()
+                && seat.session.as_ref().is_some_and(|session| session.deadline() <= now)
+            {
+                self.end(number, &mut seat, Session::time_is_up);
+            }
+        }
+    }
+
+    fn end(&self, number: u64, seat: &mut Seat, over: impl FnOnce(&Session) -> Over) {
+        if let Some(session) = seat.session.take() {
+            let over = over(&session);
+            session.end(over);
+            seat.stream.close();
+        }
+        self.seats().remove(&number);
+        self.tell_ended(number);
+    }
+
+    fn tell_ended(&self, number: u64) {
+        // If there is no room the monitor counts a session too many for as long
+        // as this process lives; if it has gone there is nobody to tell.
+        let _ = self.wire.send(&guest::ended(number), None);
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Seat>>>> {
+        lock(&self.seats)
+    }
+}
+
+/// Says why there is no session.
+fn refuse(stream: &Stream, sentence: Reply) {
+    let mut out = Vec::new();
+    reply::put(sentence, &mut out);
+    // A client that has no room for one line has not been waiting for it.
+    let _ = stream.give(&out);
+    stream.forget_arrived();
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

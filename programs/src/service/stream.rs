@@ -1,0 +1,64 @@
+//! A client's socket, never waited for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+
+use crate::mailbox::Client;
+
+/// A socket that speaks to a client.
+#[derive(Debug)]
+pub(super) struct Stream(OwnedFd);
+
+impl Stream {
+    /// The client on `descriptor`.
+    pub(super) fn of(descriptor: OwnedFd) -> Stream {
+        Stream(descriptor)
+    }
+
+    /// Ends the connection; the descriptor goes with the value.
+    pub(super) fn close(&self) {
+        // The client may have gone.
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Client for Stream {
+    fn take(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match recv(&self.0, buffer, RecvFlags::DONTWAIT) {
+            Ok((octets, _)) => Ok(Some(octets)),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(None),
+            Err(Errno::CONNRESET) => Ok(Some(0)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn give(&self, octets: &[u8]) -> io::Result<Option<usize>> {
+        loop {
+            match send(&self.0, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(octets) => return Ok(Some(octets)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn forget_arrived(&self) {
+        let mut buffer = [0; 4096];
+        // A client that never stops sending must not keep us here.
+        for _ in 0..16 {
+            if !matches!(recv(&self.0, &mut buffer, RecvFlags::DONTWAIT), Ok((1.., _))) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `postrider serve` as a whole: whose processes there are, what happens when
+//! one of them ends, and that nobody waits for somebody else.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+mod built;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use testbed::client::Client;
+use testbed::maildrop::{Entry, Kind, lay_out};
+use testbed::service::Service;
+use testbed::stand::Stand;
+use testbed::{Outcome, PATIENCE};
+
+/// A service with one account, whose maildrop has one message.
+struct House {
+    service: Service,
+    stand: Stand,
+    _directory: tempfile::TempDir,
+}
+
+impl House {
+    fn with_message(octets: &[u8]) -> House {
+        let directory = tempfile::Builder::new().prefix("postrider-").tempdir().unwrap();
+        testbed::stand::make_public(directory.path()).unwrap();
+        let programs = built::programs(&directory.path().join("bin")).unwrap();
+        let mut stand = Stand::new(&directory.path().join("stand"), &programs, false).unwrap();
+        let message = Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets.to_vec()) };
+        lay_out(&stand.account().home, &[message], stand.account().owner).unwrap();
+        let service = stand.service(false, &[], &[]).unwrap();
+        House { service, stand, _directory: directory }
+    }
+
+    fn new() -> House {
+        House::with_message(b"Subject: one\n\nhello\n")
+    }
+
+    fn log_in(&mut self) -> Outcome<Client<TcpStream>> {
+        Client::log_in(self.service.connect()?)
+    }
+
+    /// Logs in, as soon as that can be done again.
+    fn log_in_again(&mut self) -> Client<TcpStream> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.log_in() {
+                Ok(client) => return client,
+                Err(fault) => assert!(Instant::now() < end, "{fault}\n{}", self.log()),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The processes called `name` that the service has started, as soon as
+    /// there are any.
+    fn processes(&mut self, name: &str) -> Vec<i32> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let found = children(self.service.pid(), name);
+            if !found.is_empty() || Instant::now() > end {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.stand.log()).unwrap()
+    }
+}
+
+fn children(pid: u32, name: &str) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_called = |pid: &i32| {
+        // The kernel keeps fifteen octets of a name.
+        let shown = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.starts_with(shown.trim_end()) && !shown.trim().is_empty() && shown.trim() != "postrider"
+    };
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_called).collect()
+}
+
+fn end(pids: &[i32]) {
+    for pid in pids {
+        kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
+    }
+}
+
+/// The real, effective, saved and file system ids of a process.
+fn ids(pid: i32, field: &str) -> Vec<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+#[test]
+fn who_reads_mail_or_hears_strangers_is_not_root() {
+    let mut house = House::new();
+    let client = house.log_in_again();
+    let (uid, gid) = house.stand.account().owner;
+    for pid in house.processes("postrider-mailbox") {
+        assert_eq!((ids(pid, "Uid:"), ids(pid, "Gid:")), (vec![uid; 4], vec![gid; 4]));
+        assert!(!ids(pid, "Groups:").contains(&0));
+    }
+    let fronts = house.processes("postrider-front");
+    assert!(!fronts.is_empty());
+    for pid in fronts {
+        assert!(!ids(pid, "Uid:").contains(&0) && !ids(pid, "Gid:").contains(&0));
+        assert!(!ids(pid, "Groups:").contains(&0));
+    }
+    client.quit().unwrap();
+}
+
+#[test]
+fn sessions_outlive_the_processes_that_let_them_in() {
+    let mut house = House::new();
+    let mut client = house.log_in_again();
+    for name in ["postrider-front", "postrider-auth"] {
+        let pids = house.processes(name);
+        assert!(!pids.is_empty(), "{name}");
+        end(&pids);
+        assert_eq!(client.command("STAT").unwrap(), "+OK 1 23", "{name}");
+        house.log_in_again().quit().unwrap();
+    }
+    client.quit().unwrap();
+}
+
+#[test]
+fn a_mailbox_process_that_ends_takes_its_own_sessions_along_and_is_replaced() {
+    let mut house = House::new();
+    let mut client = house.log_in_again();
+    client.command("DELE 1").unwrap();
+    end(&house.processes("postrider-mailbox"));
+    assert!(client.command("NOOP").is_err());
+    let mut again = house.log_in_again();
+    assert_eq!(again.command("STAT").unwrap(), "+OK 1 23");
+    again.quit().unwrap();
+}
+
+#[test]
+fn a_thousand_strangers_who_say_nothing_hold_up_nobody() {
+    let mut house = House::new();
+    let mut strangers = Vec::new();
+    for number in 0..1000 {
+        let mut stranger = house.service.connect().unwrap();
+        stranger.write_all(&b"USER alice\r\nPA"[..number % 14]).unwrap();
+        strangers.push(stranger);
+    }
+    for _ in 0..20 {
+        house.log_in_again().quit().unwrap();
+    }
+    // They are still there.
+    for stranger in &mut strangers {
+        stranger.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut greeting = [0; 3];
+        stranger.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting, b"+OK");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_up_nobody_and_gets_everything() {
+    let text = "a line of a message that is long enough\n".repeat(500_000);
+    let mut house = House::with_message(text.as_bytes());
+    let mut slow = house.log_in_again();
+    slow.say("RETR 1").unwrap();
+    let mut other = house.log_in_again();
+    for _ in 0..10 {
+        other.command("NOOP").unwrap();
+    }
+    other.quit().unwrap();
+    assert_eq!(slow.line().unwrap(), "+OK 20500000 octets follow.");
+    for _ in 0..500_000 {
+        assert_eq!(slow.line().unwrap(), "a line of a message that is long enough");
+    }
+    assert_eq!(slow.line().unwrap(), ".");
+    slow.quit().unwrap();
+}
+
+#[test]
+fn on_sigterm_who_is_logged_in_may_finish() {
+    let mut house = House::new();
+    let mut client = house.log_in_again();
+    client.command("DELE 1").unwrap();
+    let pid = i32::try_from(house.service.pid()).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    // Nobody else is let in.
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(house.service.address()).is_ok() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    client.quit().unwrap();
+    let cur = house.stand.account().maildir().join("cur");
+    assert_eq!(fs::read_dir(cur).unwrap().count(), 0);
+    while house.service.ended().unwrap().is_none() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(house.service.ended().unwrap().unwrap().success(), "{}", house.log());
+}
