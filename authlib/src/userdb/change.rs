@@ -80,6 +80,10 @@ enum Failed {
     Text(#[from] edit::Failed),
     #[error(transparent)]
     Files(#[from] compile::Failed),
+    /// Nobody has asked for a change, so nothing is brought into force in
+    /// passing.
+    #[error("the text was changed and is not compiled yet")]
+    TextIsAhead,
 }
 
 impl From<Failed> for Changed {
@@ -170,6 +174,9 @@ fn replace(userdb: &Userdb, change: &PasswordChange, in_force: &InForce) -> Resu
     // Who only stores the same password anew can do so another time.
     let patience = if change.is_renewal() { Duration::ZERO } else { PATIENCE };
     let compiler = Compiler::lock(&userdb.source, Origin::Noted, patience)?;
+    if change.is_renewal() && compiler.is_text_ahead()? {
+        return Err(Failed::TextIsAhead);
+    }
     if let Some(file) = in_force.file(&userdb.source) {
         let text = Text::lock(&file, patience)?;
         let fields = text.find(change.user())?.unwrap_or_default();
@@ -181,6 +188,9 @@ fn replace(userdb: &Userdb, change: &PasswordChange, in_force: &InForce) -> Resu
             built.install()?;
             return Ok(Attempt::Done);
         }
+    }
+    if change.is_renewal() {
+        return Err(Failed::TextIsAhead);
     }
     compiler.build(None, &mut |_| {})?.like_the_old()?.install()?;
     Ok(Attempt::TextWasAhead)
@@ -198,6 +208,7 @@ mod tests {
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
+    use std::time::{Duration, SystemTime};
 
     const MD5: &str = "$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1";
 
@@ -444,5 +455,25 @@ mod tests {
         assert!(
             house.secret("alice", "systempw").starts_with("$y$") && house.accepts("pop3", "alice", "secret")
         );
+    }
+
+    #[test]
+    fn the_same_password_stored_anew_brings_nothing_else_into_force() {
+        let record = alice(&format!("systempw={MD5}"));
+        let soon = SystemTime::now() + Duration::from_secs(60);
+        // The second is not seen by its time, but by what it says.
+        for (ahead, written) in
+            [(format!("{record}later\tuid=1\n"), soon), (alice("systempw=*"), SystemTime::UNIX_EPOCH)]
+        {
+            let mut house = House::of(&[("userdb", &record)]);
+            write(&house.path("userdb"), &ahead);
+            let text = File::options().write(true).open(house.path("userdb")).unwrap();
+            text.set_modified(written).unwrap();
+            let Changed::Unavailable(reason) = house.change("pop3", "alice", "secret", "secret") else {
+                panic!()
+            };
+            assert_eq!(reason.to_string(), "the text was changed and is not compiled yet");
+            assert_eq!((house.read("userdb"), house.secret("alice", "systempw").as_str()), (ahead, MD5));
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::io::{self, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -82,6 +82,21 @@ impl Compiler {
         let lock = with_ending(source, ".lock");
         let _lock = exclusive::lock(&lock, patience).map_err(|error| Failed::System(lock, error))?;
         Ok(Compiler { source: source.to_owned(), origin, _lock })
+    }
+
+    /// Whether a file of the text was written to after the files in force were
+    /// built.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn is_text_ahead(&self) -> Result<bool, Failed> {
+        let built = modified(&Userdb::of(&self.source).public)?;
+        for file in files_of(&self.source)? {
+            if modified(&file)? > built {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Builds both files anew, on disk, beside the old ones; with the text of
@@ -256,6 +271,11 @@ impl Builders {
         }
         Ok(())
     }
+}
+
+fn modified(path: &Path) -> Result<SystemTime, Failed> {
+    let modified = fs::metadata(path).and_then(|status| status.modified());
+    modified.map_err(|error| Failed::System(path.to_owned(), error))
 }
 
 fn builder(temporary: &Temporary, mode: u32) -> Result<Builder, Failed> {
