@@ -23,7 +23,7 @@ INSERT INTO passwd VALUES
 fn nobody_is_told_apart_by_the_time_of_a_rejection() {
     let directory = tempfile::tempdir().unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_authsqlite")).parent().unwrap();
-    let [_, _, _, authdaemond, _] = testbed::cells::built(programs).unwrap();
+    let [authdaemond, ..] = testbed::cells::built(programs).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     let database = directory.path().join("users.db");
     Connection::open(&database).unwrap().execute_batch(ACCOUNTS).unwrap();

@@ -19,7 +19,7 @@ pub(crate) fn ten_thousand_a_hundred_at_once_lose_none(server: &Postgres) -> Out
     server.sql("logins", &logins::table())?;
     let directory = tempfile::tempdir()?;
     // authdaemond finds the module beside itself.
-    let [_, _, _, authdaemond, _] = built(Path::new(PROGRAM).parent().unwrap())?;
+    let [authdaemond, ..] = built(Path::new(PROGRAM).parent().unwrap())?;
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path())?;
     let settings = "PGSQL_USER_TABLE passwd\nPGSQL_CRYPT_PWFIELD crypt\n##NAME: MARKER:0\n";
     let settings = format!("{}{settings}", server.connection("logins", None));
