@@ -10,6 +10,7 @@ pub mod chain;
 pub mod chain_module;
 pub mod checkpassword;
 pub mod connection;
+pub mod descriptors;
 pub mod environment;
 pub mod log;
 pub mod login;

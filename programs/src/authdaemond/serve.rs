@@ -13,14 +13,13 @@ use authlib::protocol::request::{self, Question, Request};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{Timespec, epoll};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zeroize::Zeroizing;
 
 use super::clients;
 use super::listener;
 use super::office::Office;
 use super::settings::Settings;
-use crate::log;
+use crate::{descriptors, log};
 
 /// Most connections at once.
 const MOST_CLIENTS: usize = 16_384;
@@ -236,9 +235,6 @@ fn is_about_one(error: &io::Error) -> bool {
 /// How many clients there is room for, with as many descriptors as we may
 /// have.
 fn room(workers: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let for_clients = descriptors.saturating_sub(OTHER_DESCRIPTORS + workers as u64);
+    let for_clients = descriptors::most().saturating_sub(OTHER_DESCRIPTORS + workers as u64);
     usize::try_from(for_clients).unwrap_or(MOST_CLIENTS).clamp(1, MOST_CLIENTS)
 }

@@ -31,8 +31,8 @@ use super::birth;
 use super::guest::{self, Guest};
 use super::stream::Stream;
 use super::wire::{Received, Wire};
-use crate::log;
 use crate::mailbox::{Client, Over, Refusal, Session, Settings, Wait, open};
+use crate::{descriptors, log};
 
 /// Sessions that are at work at once.
 const THREADS: usize = 16;
@@ -82,6 +82,8 @@ impl House {
     }
 
     fn serve(&self) -> ExitCode {
+        // What the kernel lets us have is how many sessions there is room for.
+        let _ = descriptors::most();
         thread::scope(|scope| {
             for _ in 1..THREADS {
                 // With fewer threads fewer sessions are at work at once.

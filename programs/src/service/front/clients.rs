@@ -4,16 +4,29 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use super::client::Client;
+use crate::descriptors;
 
-/// Most clients at once. Beyond that the oldest goes: one who logs in takes a
-/// moment, one who only sits there does not.
+/// Most clients at once, if there are descriptors for them. Beyond that the
+/// oldest goes: one who logs in takes a moment, one who only sits there does
+/// not.
 const MOST: usize = 8192;
 
+/// Descriptors for everything but clients.
+const OTHER_DESCRIPTORS: u64 = 128;
+
 /// The clients, by their tokens.
-#[derive(Default)]
 pub(super) struct Clients {
+    room: usize,
     all: HashMap<u64, (Client, Instant)>,
     deadlines: BTreeSet<(Instant, u64)>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        let descriptors = descriptors::most().saturating_sub(OTHER_DESCRIPTORS);
+        let room = usize::try_from(descriptors).unwrap_or(MOST).clamp(1, MOST);
+        Clients { room, all: HashMap::new(), deadlines: BTreeSet::new() }
+    }
 }
 
 impl Clients {
@@ -55,7 +68,7 @@ impl Clients {
 
     /// Who has to go so that another one finds room, if there is none.
     pub(super) fn one_too_many(&mut self) -> Option<u64> {
-        if self.all.len() < MOST { None } else { self.oldest_stranger() }
+        if self.all.len() < self.room { None } else { self.oldest_stranger() }
     }
 
     /// The one who has been here for the longest time and is being waited for.
