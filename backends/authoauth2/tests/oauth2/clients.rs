@@ -63,6 +63,7 @@ fn curl_behind_stls() -> Outcome {
     fs::write(cells.configuration().join("authoauth2rc"), issuer.settings(&made(&cells)))?;
     let mut cells = cells
         .with("POP3_TOKEN_IN_CLEAR", "0")
+        .with("POP3_TLS", "0")
         .with("POP3_STARTTLS", "YES")
         .with("COURIERTLS", COURIERTLS)
         .with("TLS_CERTFILE", &both.display().to_string())
