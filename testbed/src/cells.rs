@@ -113,9 +113,8 @@ impl Cells {
         let name = module.file_name().and_then(|name| name.to_str()).ok_or("a module without a name")?;
         let directory = tempfile::tempdir()?;
         make_public(directory.path())?;
-        let built = built(module.parent().ok_or("a module without a directory")?)?;
-        let mut programs: Vec<&Path> = built.iter().map(PathBuf::as_path).collect();
-        programs.push(module);
+        let mut programs = built(module)?;
+        programs.push(module.to_owned());
         let programs = Programs::copy(&programs, &directory.path().join("bin"))?;
         let account = Account::new(directory.path().join("alice"));
         let message = Kind::File(b"Subject: a cell\n\nIt is true.\n".to_vec());
@@ -307,13 +306,13 @@ impl Cells {
     }
 }
 
-/// Our programs in the directory where cargo builds; made if they are not
-/// there.
+/// Our programs, beside the module's whose program cargo has built at `module`;
+/// made if they are not there.
 ///
 /// # Errors
 /// They cannot be built.
-pub fn built(directory: &Path) -> Outcome<[PathBuf; 9]> {
-    let programs = OURS.map(|name| directory.join(name));
+pub fn built(module: &Path) -> Outcome<Vec<PathBuf>> {
+    let programs: Vec<PathBuf> = OURS.iter().map(|name| module.with_file_name(name)).collect();
     if programs.iter().all(|program| program.exists()) {
         return Ok(programs);
     }
@@ -322,4 +321,13 @@ pub fn built(directory: &Path) -> Outcome<[PathBuf; 9]> {
     command.args(["build", "--quiet", "--package", "programs", "--bins"]).current_dir(crate::root());
     let status = command.status()?;
     if status.success() { Ok(programs) } else { Err(format!("cargo build: {status}").into()) }
+}
+
+/// Our authdaemond there, which finds `module` beside itself.
+///
+/// # Errors
+/// As [`built`].
+pub fn built_authdaemond(module: &Path) -> Outcome<PathBuf> {
+    built(module)?;
+    Ok(module.with_file_name("authdaemond"))
 }

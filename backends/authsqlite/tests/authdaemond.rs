@@ -47,7 +47,7 @@ fn account(user: &str, passwords: &str) -> String {
 #[test]
 fn every_question_to_our_authdaemond_is_answered() {
     let directory = tempfile::tempdir().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(Path::new(AUTHSQLITE).parent().unwrap()).unwrap();
+    let authdaemond = testbed::cells::built_authdaemond(Path::new(AUTHSQLITE)).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     fs::write(daemon.configuration().join("authsqliterc"), settings(directory.path())).unwrap();
     daemon.start("authmodulelist=authsqlite\ndaemons=1\n").unwrap();
@@ -91,7 +91,7 @@ fn every_question_to_our_authdaemond_is_answered() {
 #[test]
 fn an_old_hash_is_stored_anew_when_its_owner_logs_in() {
     let directory = tempfile::tempdir().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(Path::new(AUTHSQLITE).parent().unwrap()).unwrap();
+    let authdaemond = testbed::cells::built_authdaemond(Path::new(AUTHSQLITE)).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     fs::write(daemon.configuration().join("authsqliterc"), settings(directory.path())).unwrap();
     daemon.start("authmodulelist=authsqlite\ndaemons=1\nPOSTRIDER_UPGRADE_HASHES=1\n").unwrap();
@@ -110,7 +110,7 @@ fn an_old_hash_is_stored_anew_when_its_owner_logs_in() {
 fn logins_go_on_while_passwords_are_changed() {
     const TIMES: usize = 50;
     let directory = tempfile::tempdir().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(Path::new(AUTHSQLITE).parent().unwrap()).unwrap();
+    let authdaemond = testbed::cells::built_authdaemond(Path::new(AUTHSQLITE)).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     fs::write(daemon.configuration().join("authsqliterc"), settings(directory.path())).unwrap();
     daemon.start("authmodulelist=authsqlite\ndaemons=4\n").unwrap();

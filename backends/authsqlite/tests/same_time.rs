@@ -22,8 +22,8 @@ INSERT INTO passwd VALUES
 #[test]
 fn nobody_is_told_apart_by_the_time_of_a_rejection() {
     let directory = tempfile::tempdir().unwrap();
-    let programs = Path::new(env!("CARGO_BIN_EXE_authsqlite")).parent().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(programs).unwrap();
+    let module = Path::new(env!("CARGO_BIN_EXE_authsqlite"));
+    let authdaemond = testbed::cells::built_authdaemond(module).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     let database = directory.path().join("users.db");
     Connection::open(&database).unwrap().execute_batch(ACCOUNTS).unwrap();

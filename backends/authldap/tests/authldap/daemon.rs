@@ -16,7 +16,7 @@ fn every_question_to_our_authdaemond_is_answered() {
     let people = person("alice", &format!("cryptPassword: {SSHA}")) + &person("bob", "clearPassword: secret");
     let mut house = House::with(&people);
     let directory = tempfile::tempdir().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(Path::new(AUTHLDAP).parent().unwrap()).unwrap();
+    let authdaemond = testbed::cells::built_authdaemond(Path::new(AUTHLDAP)).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     let settings = format!("{}LDAP_CLEARPW clearPassword\nLDAP_COLOUR blue", as_reader());
     fs::write(daemon.configuration().join("authldaprc"), house.authldaprc(&settings)).unwrap();

@@ -21,7 +21,7 @@ fn nobody_is_told_apart_by_the_time_of_a_rejection() {
         + &person("without", "description: no password");
     let house = House::with(&people);
     let directory = tempfile::tempdir().unwrap();
-    let [authdaemond, ..] = testbed::cells::built(Path::new(AUTHLDAP).parent().unwrap()).unwrap();
+    let authdaemond = testbed::cells::built_authdaemond(Path::new(AUTHLDAP)).unwrap();
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path()).unwrap();
     fs::write(daemon.configuration().join("authldaprc"), house.authldaprc(&as_reader())).unwrap();
     daemon.start("authmodulelist=authldap\ndaemons=1\nPOSTRIDER_FAILURES=0\n").unwrap();

@@ -21,7 +21,7 @@ fn one_account_has_a_password_and_a_token() {
     let directory = tempfile::tempdir().unwrap();
     make_public(directory.path()).unwrap();
     let module = Path::new(MODULE);
-    let mut built = built(module.parent().unwrap()).unwrap().to_vec();
+    let mut built = built(module).unwrap();
     built.extend([module.to_owned(), module.with_file_name("makeuserdb")]);
     let programs = Programs::copy(&built, &directory.path().join("bin")).unwrap();
     let mut daemon = OurAuthdaemond::new(&programs.path("authdaemond"), directory.path()).unwrap();

@@ -64,7 +64,7 @@ impl Stand {
     pub(crate) fn with_services_of_the_machine(shadow: &str) -> Stand {
         let directory = tempfile::tempdir().unwrap();
         make_public(directory.path()).unwrap();
-        let mut built = testbed::cells::built(Path::new(AUTHPAM).parent().unwrap()).unwrap().to_vec();
+        let mut built = testbed::cells::built(Path::new(AUTHPAM)).unwrap();
         built.push(AUTHPAM.into());
         let programs = Programs::copy(&built, &directory.path().join("bin")).unwrap();
         let account = Account::new(directory.path().join("alice"));

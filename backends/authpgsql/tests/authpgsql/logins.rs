@@ -4,7 +4,7 @@ use std::path::Path;
 
 use testbed::Outcome;
 use testbed::authdaemond::OurAuthdaemond;
-use testbed::cells::built;
+use testbed::cells::built_authdaemond;
 use testbed::logins::{self, Logins};
 use testbed::postgres::Postgres;
 use testbed::sql::Server;
@@ -19,7 +19,7 @@ pub(crate) fn ten_thousand_a_hundred_at_once_lose_none(server: &Postgres) -> Out
     server.sql("logins", &logins::table())?;
     let directory = tempfile::tempdir()?;
     // authdaemond finds the module beside itself.
-    let [authdaemond, ..] = built(Path::new(PROGRAM).parent().unwrap())?;
+    let authdaemond = built_authdaemond(Path::new(PROGRAM))?;
     let mut daemon = OurAuthdaemond::new(&authdaemond, directory.path())?;
     let settings = "PGSQL_USER_TABLE passwd\nPGSQL_CRYPT_PWFIELD crypt\n##NAME: MARKER:0\n";
     let settings = format!("{}{settings}", server.connection("logins", None));
