@@ -34,7 +34,7 @@
 //!
 //! **What is kept.** Numbers under a keyed hash, in tables that never grow: no
 //! name, no address, no password. The key dies with the process. Where a table is
-//! full the count that will be forgiven first makes room (see [`table`]), so
+//! full the count that will be forgiven first makes room (see `abuse/table.rs`), so
 //! a flood of addresses with one failure each removes others like them, not
 //! somebody who has gone on. To remove a count one has to fail as often
 //! from seven more addresses that happen to share its set, which nobody
