@@ -1,6 +1,8 @@
 //! What a client says that cannot be written down before the server has
 //! spoken: it is made from the server's last line.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
 use crate::{Fault, Outcome, cram, scram};
@@ -44,6 +46,19 @@ impl Answer {
             Answer::Apop(user, password) => apop(line, user, password),
         }
     }
+}
+
+/// Mechanism, user and password of `MECHANISM USER PASSWORD`.
+pub(crate) fn words(text: &str) -> Outcome<(&str, &str, &str)> {
+    let words = text.split_once(' ').and_then(|(mechanism, rest)| Some((mechanism, rest.rsplit_once(' ')?)));
+    let (mechanism, (user, password)) = words.ok_or("<MECHANISM USER PASSWORD>")?;
+    Ok((mechanism, user, password))
+}
+
+/// What stands in base64 in `line`, a server's challenge that ends in CRLF.
+pub(crate) fn challenge(line: &[u8]) -> Outcome<Vec<u8>> {
+    let base64 = line.strip_prefix(b"+ ").and_then(|rest| rest.strip_suffix(b"\r\n"));
+    Ok(STANDARD.decode(base64.ok_or("there is no challenge to answer")?)?)
 }
 
 fn apop(greeting: &[u8], user: &str, password: &str) -> Outcome<Vec<u8>> {

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -51,17 +51,10 @@ impl OurAuthdaemond {
         self.configure(rc)?;
         let mut command = command_behind(words, &self.program);
         self.at_home(&mut command);
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.directory.join("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let running = self.daemon.insert(Running::start(&mut command)?);
-        let end = Instant::now() + PATIENCE;
-        while UnixStream::connect(self.directory.join("run/authdaemon/socket")).is_err() {
-            if running.ended()?.is_some() || Instant::now() > end {
-                return Err(format!("our authdaemond does not listen\n{}", self.log()?).into());
-            }
-            sleep(Duration::from_millis(5));
-        }
-        Ok(())
+        let log = self.directory.join("log");
+        let running = self.daemon.insert(Running::start_logging(&mut command, &log)?);
+        let socket = self.directory.join("run/authdaemon/socket");
+        running.await_answer("our authdaemond", &log, || Ok(UnixStream::connect(&socket).ok())).map(drop)
     }
 
     /// Puts `command` into its environment.

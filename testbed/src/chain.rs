@@ -2,17 +2,14 @@
 //! own.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 use std::{fs, process};
 
+use crate::Outcome;
 use crate::process::Running;
-use crate::{Outcome, PATIENCE};
 
 /// The account that every test logs in to; its password is `secret`.
 #[derive(Debug, Clone)]
@@ -99,19 +96,7 @@ impl Chain {
     /// # Errors
     /// It has ended, with its log; or it does not listen.
     pub fn connect(&mut self) -> Outcome<TcpStream> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match TcpStream::connect(self.address) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < end => {
-                    if let Some(status) = self.super_server.ended()? {
-                        let log = fs::read_to_string(&self.log).unwrap_or_default();
-                        return Err(format!("couriertcpd has ended, {status}\n{log}").into());
-                    }
-                    sleep(Duration::from_millis(5));
-                }
-                result => return Ok(result?),
-            }
-        }
+        self.super_server.connect("couriertcpd", &self.log, self.address)
     }
 }
 

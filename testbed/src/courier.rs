@@ -10,13 +10,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
+use crate::Outcome;
 use crate::authdaemond::ask;
 use crate::machine;
 use crate::process::{Running, command_behind, daemon};
-use crate::{Outcome, PATIENCE};
 
 /// Courier's super-server.
 pub const COURIERTCPD: &str = "/usr/sbin/couriertcpd";
@@ -131,16 +129,8 @@ impl Authdaemond {
     }
 
     fn await_socket(&mut self) -> Outcome {
-        let socket = self.socket();
-        let end = Instant::now() + PATIENCE;
-        while !socket.exists() {
-            if self.daemon.ended()?.is_some() || Instant::now() > end {
-                let log = fs::read_to_string(self.directory.join("authdaemond.log"))?;
-                return Err(format!("Courier's authdaemond does not listen\n{log}").into());
-            }
-            sleep(Duration::from_millis(5));
-        }
-        Ok(())
+        let (socket, log) = (self.socket(), self.directory.join("authdaemond.log"));
+        self.daemon.await_answer("Courier's authdaemond", &log, || Ok(socket.exists().then_some(())))
     }
 }
 

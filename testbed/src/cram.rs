@@ -8,6 +8,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::Sha256;
 
+use crate::answer::{challenge, words};
 use crate::{Fault, Outcome};
 
 /// Who answers, and how.
@@ -31,9 +32,7 @@ impl Answer {
     /// # Errors
     /// There are fewer than three words, or the mechanism has another name.
     pub fn parse(text: &str) -> Outcome<Answer> {
-        let words =
-            text.split_once(' ').and_then(|(mechanism, rest)| Some((mechanism, rest.rsplit_once(' ')?)));
-        let (mechanism, (user, password)) = words.ok_or("<MECHANISM USER PASSWORD>")?;
+        let (mechanism, user, password) = words(text)?;
         let mechanism = match mechanism {
             "cram-md5" => Mechanism::Md5,
             "cram-sha1" => Mechanism::Sha1,
@@ -48,8 +47,7 @@ impl Answer {
     /// # Errors
     /// `line` is no challenge.
     pub fn to(&self, line: &[u8]) -> Outcome<Vec<u8>> {
-        let challenge = line.strip_prefix(b"+ ").and_then(|rest| rest.strip_suffix(b"\r\n"));
-        let challenge = STANDARD.decode(challenge.ok_or("there is no challenge to answer")?)?;
+        let challenge = challenge(line)?;
         let digest = match self.mechanism {
             Mechanism::Md5 => digest::<Hmac<Md5>>(&self.password, &challenge)?,
             Mechanism::Sha1 => digest::<Hmac<Sha1>>(&self.password, &challenge)?,

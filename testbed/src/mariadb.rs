@@ -2,20 +2,18 @@
 //! address of its own, with TLS.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::chain::own_address;
-use crate::process::Running;
+use crate::process::{Running, said};
+use crate::sql::Server;
 use crate::stand::make_public;
-use crate::{Outcome, PATIENCE, ordinary};
+use crate::{Outcome, ordinary};
 
 /// The user that programs log in as.
 pub const USER: &str = "mail";
@@ -39,20 +37,19 @@ pub struct Mariadb {
     directory: TempDir,
 }
 
-/// Why there can be none here, if so.
-#[must_use]
-pub fn missing() -> Option<String> {
-    let absent = [SERVER, INSTALL, CLIENT].into_iter().find(|program| !Path::new(program).exists())?;
-    Some(format!("{absent} is not there (Debian: mariadb-server)"))
-}
+impl Server for Mariadb {
+    const PREFIX: &'static str = "MYSQL_";
+    const RC: &'static str = "authmysqlrc";
+    const END_SESSIONS: &'static str = "KILL USER mail";
+    const COURIER_ON_UID_0: [&str; 2] = ["FAIL\n", ""];
+    const COURIER_ON_NO_HOME: [&str; 2] = ["FAIL\n", ""];
 
-impl Mariadb {
-    /// A server with the users of this module and no tables, as soon as it
-    /// answers.
-    ///
-    /// # Errors
-    /// It cannot be made or started.
-    pub fn start() -> Outcome<Mariadb> {
+    fn missing() -> Option<String> {
+        let absent = [SERVER, INSTALL, CLIENT].into_iter().find(|program| !Path::new(program).exists())?;
+        Some(format!("{absent} is not there (Debian: mariadb-server)"))
+    }
+
+    fn start() -> Outcome<Mariadb> {
         let (directory, address) = (tempfile::tempdir()?, own_address());
         make_public(directory.path())?;
         let path = |name: &str| directory.path().join(name);
@@ -84,11 +81,11 @@ impl Mariadb {
         Ok(server)
     }
 
-    /// Starts it after [`stop`](Mariadb::stop).
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub fn start_again(&mut self) -> Outcome {
+    fn stop(&mut self) {
+        self.server = None;
+    }
+
+    fn start_again(&mut self) -> Outcome {
         let directory = self.directory.path();
         let mut command = ordinary::command(SERVER)?;
         command.args(["--no-defaults", "--skip-name-resolve", "--performance-schema=off"]);
@@ -108,44 +105,37 @@ impl Mariadb {
         }
         command.arg(format!("--bind-address={}", self.address.ip()));
         command.arg(format!("--port={}", self.address.port())).current_dir(directory);
-        let log = fs::OpenOptions::new().append(true).create(true).open(directory.join("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.server = Some(Running::start(&mut command)?);
-        self.await_answer()
+        let log = directory.join("log");
+        let mut server = Running::start_logging(&mut command, &log)?;
+        server.await_answer("MariaDB", &log, || Ok(self.sql("mysql", "SELECT 1").ok()))?;
+        self.server = Some(server);
+        Ok(())
     }
 
-    /// Ends it, with all its connections.
-    pub fn stop(&mut self) {
-        self.server = None;
-    }
-
-    /// Runs `text` on `database` as the server's administrator; tells what it
-    /// has printed, without headings, columns separated by TAB.
-    ///
-    /// # Errors
-    /// What mariadb(1) says.
-    pub fn sql(&self, database: &str, text: &str) -> Outcome<String> {
-        let mut command = self.client();
-        command.arg(database);
-        let mut client =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        client.stdin.take().ok_or("mariadb has no standard input")?.write_all(text.as_bytes())?;
-        let output = client.wait_with_output()?;
-        if !output.status.success() {
-            return Err(format!("mariadb: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let printed = String::from_utf8(output.stdout)?;
-        Ok(printed.strip_suffix('\n').unwrap_or(&printed).to_owned())
-    }
-
-    /// A data base of its own called `name`.
-    ///
-    /// # Errors
-    /// As [`sql`](Mariadb::sql).
-    pub fn create(&self, name: &str) -> Outcome {
+    fn create(&self, name: &str) -> Outcome {
         self.sql("mysql", &format!("CREATE DATABASE {name}")).map(|_| ())
     }
 
+    fn sql(&self, database: &str, text: &str) -> Outcome<String> {
+        let mut command = self.client();
+        command.arg(database);
+        let printed = said(&mut command, text)?;
+        Ok(printed.strip_suffix('\n').unwrap_or(&printed).to_owned())
+    }
+
+    fn connection(&self, database: &str, port: Option<u16>) -> String {
+        let address = self.address();
+        format!(
+            "MYSQL_SERVER {}\nMYSQL_PORT {}\nMYSQL_OPT 0\nMYSQL_USERNAME {}\nMYSQL_PASSWORD {}\nMYSQL_DATABASE {database}\n",
+            address.ip(),
+            port.unwrap_or(address.port()),
+            USER,
+            PASSWORD
+        )
+    }
+}
+
+impl Mariadb {
     /// Address and port that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -178,43 +168,10 @@ impl Mariadb {
         command.args(["--default-character-set=utf8mb4"]).arg(option("socket", &self.socket()));
         command
     }
-
-    fn await_answer(&mut self) -> Outcome {
-        let end = Instant::now() + PATIENCE;
-        while self.sql("mysql", "SELECT 1").is_err() {
-            let ended = self.server.as_mut().map(Running::ended).transpose()?.flatten();
-            if ended.is_some() || Instant::now() > end {
-                return Err(format!("MariaDB does not answer\n{}", self.log()?).into());
-            }
-            sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
 }
 
 fn option(name: &str, path: &Path) -> std::ffi::OsString {
     let mut option = std::ffi::OsString::from(format!("--{name}="));
     option.push(path);
     option
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Mariadb, missing};
-    use crate::courier::leave_out;
-
-    #[test]
-    fn a_server_answers_ends_and_answers_again() {
-        if let Some(reason) = missing() {
-            leave_out(&reason).unwrap();
-            return;
-        }
-        let mut server = Mariadb::start().unwrap();
-        server.create("accounts").unwrap();
-        server.sql("accounts", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')").unwrap();
-        server.stop();
-        assert!(server.sql("accounts", "SELECT 1").is_err());
-        server.start_again().unwrap();
-        assert_eq!(server.sql("accounts", "SELECT * FROM t").unwrap(), "1\tx");
-    }
 }

@@ -2,11 +2,8 @@
 //! may meet another session of the server.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -14,7 +11,7 @@ use crate::chain::own_address;
 use crate::postgres::{PASSWORD, Postgres, USER};
 use crate::process::Running;
 use crate::stand::make_public;
-use crate::{Outcome, PATIENCE, ordinary};
+use crate::{Outcome, ordinary};
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
@@ -55,16 +52,8 @@ impl Pgbouncer {
         );
         fs::write(path("ini"), settings)?;
         let mut command = ordinary::command(PROGRAM)?;
-        let log = fs::File::create(path("log"))?;
-        command.arg(path("ini")).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut pooler = Running::start(&mut command)?;
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            if pooler.ended()?.is_some() || Instant::now() > end {
-                return Err(format!("PgBouncer does not listen\n{}", fs::read_to_string(path("log"))?).into());
-            }
-            sleep(Duration::from_millis(5));
-        }
+        let mut pooler = Running::start_logging(command.arg(path("ini")), &path("log"))?;
+        drop(pooler.connect("PgBouncer", &path("log"), address)?);
         Ok(Pgbouncer { address, _pooler: pooler, _directory: directory })
     }
 

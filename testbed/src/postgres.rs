@@ -2,21 +2,19 @@
 //! address of its own, with TLS.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::chain::own_address;
-use crate::process::Running;
+use crate::process::{Running, said};
+use crate::sql::Server;
 use crate::stand::make_public;
-use crate::{Outcome, PATIENCE, ordinary};
+use crate::{Outcome, ordinary};
 
 /// The user that programs log in as.
 pub const USER: &str = "mail";
@@ -50,12 +48,6 @@ pub struct Postgres {
     directory: TempDir,
 }
 
-/// Why there can be none here, if so.
-#[must_use]
-pub fn missing() -> Option<String> {
-    programs().err().map(|reason| reason.to_string())
-}
-
 /// Where Debian has put the server's programs, those of the latest version.
 fn programs() -> Outcome<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -64,13 +56,18 @@ fn programs() -> Outcome<PathBuf> {
     latest.ok_or_else(|| "/usr/lib/postgresql is not there (Debian: postgresql)".into())
 }
 
-impl Postgres {
-    /// A server with the users of this module and no tables, as soon as it
-    /// answers.
-    ///
-    /// # Errors
-    /// It cannot be made or started.
-    pub fn start() -> Outcome<Postgres> {
+impl Server for Postgres {
+    const PREFIX: &'static str = "PGSQL_";
+    const RC: &'static str = "authpgsqlrc";
+    const END_SESSIONS: &'static str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mail' AND datname = current_database()";
+    const COURIER_ON_UID_0: [&str; 2] = ["UID=0\n", "UID=0\n"];
+    const COURIER_ON_NO_HOME: [&str; 2] = ["HOME=\n", "FAIL\n"];
+
+    fn missing() -> Option<String> {
+        programs().err().map(|reason| reason.to_string())
+    }
+
+    fn start() -> Outcome<Postgres> {
         let (directory, address) = (tempfile::tempdir()?, own_address());
         make_public(directory.path())?;
         let path = |name: &str| directory.path().join(name);
@@ -97,11 +94,14 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Starts it after [`stop`](Postgres::stop).
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub fn start_again(&mut self) -> Outcome {
+    fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            // SIGTERM would wait for the clients.
+            server.end_by(Signal::SIGINT);
+        }
+    }
+
+    fn start_again(&mut self) -> Outcome {
         let directory = self.directory.path();
         let mut command = ordinary::command(self.programs.join("postgres"))?;
         command.arg("-D").arg(directory.join("data")).current_dir(directory);
@@ -122,51 +122,42 @@ impl Postgres {
         ] {
             command.arg("-c").arg(setting);
         }
-        let log = fs::OpenOptions::new().append(true).create(true).open(directory.join("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.server = Some(Running::start(&mut command)?);
-        self.await_answer()
+        let log = directory.join("log");
+        let mut server = Running::start_logging(&mut command, &log)?;
+        server.await_answer("PostgreSQL", &log, || {
+            Ok(self.client("pg_isready").arg("--quiet").status()?.success().then_some(()))
+        })?;
+        self.server = Some(server);
+        Ok(())
     }
 
-    /// Ends it at once, with all its connections.
-    pub fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            // SIGTERM would wait for the clients.
-            server.end_by(Signal::SIGINT);
-        }
-    }
-
-    /// Runs `text` on `database` as the server's administrator; tells what it
-    /// has printed, without headings, columns separated by `|`.
-    ///
-    /// # Errors
-    /// What psql(1) says.
-    pub fn sql(&self, database: &str, text: &str) -> Outcome<String> {
-        let mut command = self.client("psql");
-        command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
-        command.arg(database);
-        let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        psql.stdin.take().ok_or("psql has no standard input")?.write_all(text.as_bytes())?;
-        let output = psql.wait_with_output()?;
-        if !output.status.success() {
-            return Err(format!("psql: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let printed = String::from_utf8(output.stdout)?;
-        Ok(printed.strip_suffix('\n').unwrap_or(&printed).to_owned())
-    }
-
-    /// A data base of its own called `name`, which [`USER`] and the other users
-    /// may do everything with.
-    ///
-    /// # Errors
-    /// As [`sql`](Postgres::sql).
-    pub fn create(&self, name: &str) -> Outcome {
+    fn create(&self, name: &str) -> Outcome {
         self.sql("postgres", &format!("CREATE DATABASE {name}"))?;
         let users = [USER, ONLY_TLS, WITHOUT_TLS, BY_CERTIFICATE].join(", ");
         let rights = format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {users}");
         self.sql(name, &rights).map(|_| ())
     }
 
+    fn sql(&self, database: &str, text: &str) -> Outcome<String> {
+        let mut command = self.client("psql");
+        command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
+        command.arg(database);
+        let printed = said(&mut command, text)?;
+        Ok(printed.strip_suffix('\n').unwrap_or(&printed).to_owned())
+    }
+
+    fn connection(&self, database: &str, port: Option<u16>) -> String {
+        let (address, password) = (self.address(), PASSWORD.replace('\'', "\\'"));
+        format!(
+            "PGSQL_CONNECTION hostaddr={} port={} \\\n  user={} password='{password}' dbname={database} sslmode=disable\n",
+            address.ip(),
+            port.unwrap_or(address.port()),
+            USER
+        )
+    }
+}
+
+impl Postgres {
     /// Address and port that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -199,43 +190,10 @@ impl Postgres {
         command.args(["--port", &self.address.port().to_string(), "--username=postgres"]);
         command
     }
-
-    fn await_answer(&mut self) -> Outcome {
-        let end = Instant::now() + PATIENCE;
-        while !self.client("pg_isready").args(["--quiet"]).status()?.success() {
-            let ended = self.server.as_mut().map(Running::ended).transpose()?.flatten();
-            if ended.is_some() || Instant::now() > end {
-                return Err(format!("PostgreSQL does not answer\n{}", self.log()?).into());
-            }
-            sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Postgres, missing};
-    use crate::courier::leave_out;
-
-    #[test]
-    fn a_server_answers_ends_and_answers_again() {
-        if let Some(reason) = missing() {
-            leave_out(&reason).unwrap();
-            return;
-        }
-        let mut server = Postgres::start().unwrap();
-        server.create("accounts").unwrap();
-        server.sql("accounts", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')").unwrap();
-        server.stop();
-        assert!(server.sql("accounts", "SELECT 1").is_err());
-        server.start_again().unwrap();
-        assert_eq!(server.sql("accounts", "SELECT * FROM t").unwrap(), "1|x");
     }
 }

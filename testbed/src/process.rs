@@ -3,16 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::Outcome;
+use crate::{Outcome, PATIENCE};
 
 /// A running program. Dropping it sends SIGTERM and waits; if that does not
 /// help, SIGKILL.
@@ -65,6 +66,21 @@ pub fn install(from: &Path, to: &Path) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("{}: cp: {status}", from.display()).into()) }
 }
 
+/// Runs `command` with `input`, to its end; what it has printed.
+///
+/// # Errors
+/// What it has said of its failure.
+pub fn said(command: &mut Command, input: &str) -> Outcome<String> {
+    let name = command.get_program().display().to_string();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().ok_or("no standard input")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 impl Running {
     /// Starts `command`.
     ///
@@ -72,6 +88,53 @@ impl Running {
     /// It cannot be started.
     pub fn start(command: &mut Command) -> io::Result<Running> {
         command.spawn().map(|child| Running { child })
+    }
+
+    /// Starts `command`, which reads nothing, and whose words go behind what is
+    /// in the file `log`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_logging(command: &mut Command, log: &Path) -> io::Result<Running> {
+        let log = fs::OpenOptions::new().append(true).create(true).open(log)?;
+        Running::start(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))
+    }
+
+    /// What `attempt` has, as soon as it has something.
+    ///
+    /// # Errors
+    /// The program, which people call `name`, has ended or stays silent, with
+    /// its `log`; or what `attempt` says.
+    pub fn await_answer<T>(
+        &mut self,
+        name: &str,
+        log: &Path,
+        mut attempt: impl FnMut() -> Outcome<Option<T>>,
+    ) -> Outcome<T> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = attempt()? {
+                return Ok(answer);
+            }
+            let ended = self.ended()?;
+            if ended.is_some() || Instant::now() > end {
+                let state =
+                    ended.map_or("does not answer".to_owned(), |status| format!("has ended, {status}"));
+                return Err(format!("{name} {state}\n{}", fs::read_to_string(log).unwrap_or_default()).into());
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A connection to `address`, as soon as the program listens there.
+    ///
+    /// # Errors
+    /// As [`await_answer`](Running::await_answer), or what connect(2) reports.
+    pub fn connect(&mut self, name: &str, log: &Path, address: SocketAddr) -> Outcome<TcpStream> {
+        self.await_answer(name, log, || match TcpStream::connect(address) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
+            result => Ok(Some(result?)),
+        })
     }
 
     /// The program's pipes and its process id.

@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
+use crate::answer::{challenge, words};
 use crate::{Fault, Outcome};
 
 /// The client's part of the nonce: that of RFC 7677.
@@ -39,9 +40,7 @@ impl Answer {
     /// # Errors
     /// It is anything else.
     pub fn parse(text: &str) -> Outcome<Answer> {
-        let words =
-            text.split_once(' ').and_then(|(mechanism, rest)| Some((mechanism, rest.rsplit_once(' ')?)));
-        let (mechanism, (user, password)) = words.ok_or("<MECHANISM USER PASSWORD>")?;
+        let (mechanism, user, password) = words(text)?;
         let hash = match mechanism {
             "scram-sha-1" => Hash::Sha1,
             "scram-sha-256" => Hash::Sha256,
@@ -72,7 +71,7 @@ impl Answer {
     /// # Errors
     /// `line` is no message of SCRAM.
     pub fn to(&self, line: &[u8]) -> Outcome<Vec<u8>> {
-        let message = challenge(line)?;
+        let message = message(line)?;
         let answer = match message.as_bytes() {
             b"" => STANDARD.encode(format!("{}{}", self.header, self.bare())),
             [b'r', b'=', ..] => STANDARD.encode(self.last(&message)?),
@@ -88,10 +87,10 @@ impl Answer {
     /// # Errors
     /// One of them is no message of SCRAM.
     pub fn is_signed(&self, server_first: &[u8], line: &[u8]) -> Outcome<bool> {
-        let (auth_message, salted) = self.calculate(&challenge(server_first)?)?;
+        let (auth_message, salted) = self.calculate(&message(server_first)?)?;
         let server_key = self.hmac(&salted, b"Server Key")?;
         let signature = self.hmac(&server_key, auth_message.as_bytes())?;
-        Ok(challenge(line)? == format!("v={}", STANDARD.encode(signature)))
+        Ok(message(line)? == format!("v={}", STANDARD.encode(signature)))
     }
 
     fn bare(&self) -> String {
@@ -145,10 +144,9 @@ impl Answer {
     }
 }
 
-/// What stands in the challenge `line`.
-fn challenge(line: &[u8]) -> Outcome<String> {
-    let base64 = line.strip_prefix(b"+ ").and_then(|rest| rest.strip_suffix(b"\r\n"));
-    Ok(String::from_utf8(STANDARD.decode(base64.ok_or("there is no challenge to answer")?)?)?)
+/// The server's message in `line`.
+fn message(line: &[u8]) -> Outcome<String> {
+    Ok(String::from_utf8(challenge(line)?)?)
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! `postrider serve`, on a loopback address of its own.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
+use crate::Outcome;
 use crate::chain::own_address;
 use crate::process::Running;
-use crate::{Outcome, PATIENCE};
 
 /// A running service.
 #[derive(Debug)]
@@ -61,18 +58,6 @@ impl Service {
     /// # Errors
     /// It has ended, with its log; or it does not listen.
     pub fn connect(&mut self) -> Outcome<TcpStream> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match TcpStream::connect(self.address) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < end => {
-                    if let Some(status) = self.running.ended()? {
-                        let log = fs::read_to_string(&self.log).unwrap_or_default();
-                        return Err(format!("postrider has ended, {status}\n{log}").into());
-                    }
-                    sleep(Duration::from_millis(5));
-                }
-                result => return Ok(result?),
-            }
-        }
+        self.running.connect("postrider", &self.log, self.address)
     }
 }

@@ -5,21 +5,18 @@
 //! ours: what needs it is left out there ([`missing`]).
 
 use std::fs;
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::chain::own_address;
-use crate::process::Running;
+use crate::process::{Running, said};
 use crate::stand::make_public;
-use crate::{Outcome, PATIENCE, ordinary};
+use crate::{Outcome, ordinary};
 
 /// Everything is below this entry.
 pub const SUFFIX: &str = "dc=example,dc=com";
@@ -196,19 +193,9 @@ access to * by dn.exact=\"{READER}\" write by * read
         let addresses: Vec<String> = addresses.into_iter().flatten().collect();
         // Any -d keeps it in the foreground.
         command.arg("-f").arg(self.path("slapd.conf")).args(["-d", "0", "-h"]).arg(addresses.join(" "));
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.path("log"))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let server = self.server.insert(Running::start(&mut command)?);
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.address).is_err() {
-            if server.ended()?.is_some() || Instant::now() > end {
-                return Err(
-                    format!("slapd does not answer\n{}", fs::read_to_string(self.path("log"))?).into()
-                );
-            }
-            sleep(Duration::from_millis(10));
-        }
-        Ok(())
+        let log = self.path("log");
+        let server = self.server.insert(Running::start_logging(&mut command, &log)?);
+        server.connect("slapd", &log, self.address).map(drop)
     }
 
     /// Ends it at once, with all its connections.
@@ -239,14 +226,13 @@ access to * by dn.exact=\"{READER}\" write by * read
         let words =
             ["-LLL", "-o", "ldif-wrap=no", "-tt", "-T", &directory, "-s", "base", "-b", dn, attribute];
         let said = self.client("ldapsearch", &words, "")?;
-        let said = String::from_utf8(said.stdout)?;
         let files = said.lines().filter_map(|line| Some(line.split_once(":< file://")?.1.to_owned()));
         let mut values = files.map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
         values.sort();
         Ok(values)
     }
 
-    fn client(&self, program: &str, words: &[&str], input: &str) -> Outcome<Output> {
+    fn client(&self, program: &str, words: &[&str], input: &str) -> Outcome<String> {
         let secret = self.path("secret");
         fs::write(&secret, PASSWORD)?;
         let mut command = Command::new(program);
@@ -290,18 +276,6 @@ impl Drop for Slapd {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Runs `command` with `input`, to its end.
-fn said(command: &mut Command, input: &str) -> Outcome<Output> {
-    let name = command.get_program().to_owned();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    child.stdin.take().ok_or("no standard input")?.write_all(input.as_bytes())?;
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    Err(format!("{}: {}", name.display(), String::from_utf8_lossy(&output.stderr)).into())
 }
 
 #[cfg(test)]

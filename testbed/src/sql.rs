@@ -13,8 +13,6 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::mariadb::{self, Mariadb};
-use crate::postgres::{self, Postgres};
 use crate::{Outcome, courier};
 
 /// A server of data bases.
@@ -35,28 +33,30 @@ pub trait Server: Send + Sync + Sized + 'static {
     /// Why there can be none here, if so.
     fn missing() -> Option<String>;
 
-    /// One more server.
+    /// One more server, as soon as it answers, with the users of its module and
+    /// no tables.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// It cannot be made or started.
     fn start() -> Outcome<Self>;
 
-    /// Ends it.
+    /// Ends it at once, with all its connections.
     fn stop(&mut self);
 
-    /// Starts it after that.
+    /// Starts it after [`stop`](Server::stop).
     ///
     /// # Errors
     /// It does not answer.
     fn start_again(&mut self) -> Outcome;
 
-    /// Makes the data base `name`.
+    /// Makes the data base `name`, in which the module's users may do everything.
     ///
     /// # Errors
     /// What the server says.
     fn create(&self, name: &str) -> Outcome;
 
-    /// Runs `text` on `database`; tells what it has printed.
+    /// Runs `text` on `database` as the server's administrator; tells what it
+    /// has printed, without headings.
     ///
     /// # Errors
     /// What the server says.
@@ -65,91 +65,6 @@ pub trait Server: Send + Sync + Sized + 'static {
     /// The settings of a module for `database`: over TCP, at `port` if it is
     /// not to be the server's.
     fn connection(&self, database: &str, port: Option<u16>) -> String;
-}
-
-impl Server for Postgres {
-    const PREFIX: &'static str = "PGSQL_";
-    const RC: &'static str = "authpgsqlrc";
-    const END_SESSIONS: &'static str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mail' AND datname = current_database()";
-    const COURIER_ON_UID_0: [&str; 2] = ["UID=0\n", "UID=0\n"];
-    const COURIER_ON_NO_HOME: [&str; 2] = ["HOME=\n", "FAIL\n"];
-
-    fn missing() -> Option<String> {
-        postgres::missing()
-    }
-
-    fn start() -> Outcome<Self> {
-        Postgres::start()
-    }
-
-    fn stop(&mut self) {
-        self.stop();
-    }
-
-    fn start_again(&mut self) -> Outcome {
-        self.start_again()
-    }
-
-    fn create(&self, name: &str) -> Outcome {
-        self.create(name)
-    }
-
-    fn sql(&self, database: &str, text: &str) -> Outcome<String> {
-        self.sql(database, text)
-    }
-
-    fn connection(&self, database: &str, port: Option<u16>) -> String {
-        let (address, password) = (self.address(), postgres::PASSWORD.replace('\'', "\\'"));
-        format!(
-            "PGSQL_CONNECTION hostaddr={} port={} \\\n  user={} password='{password}' dbname={database} sslmode=disable\n",
-            address.ip(),
-            port.unwrap_or(address.port()),
-            postgres::USER
-        )
-    }
-}
-
-impl Server for Mariadb {
-    const PREFIX: &'static str = "MYSQL_";
-    const RC: &'static str = "authmysqlrc";
-    const END_SESSIONS: &'static str = "KILL USER mail";
-    const COURIER_ON_UID_0: [&str; 2] = ["FAIL\n", ""];
-    const COURIER_ON_NO_HOME: [&str; 2] = ["FAIL\n", ""];
-
-    fn missing() -> Option<String> {
-        mariadb::missing()
-    }
-
-    fn start() -> Outcome<Self> {
-        Mariadb::start()
-    }
-
-    fn stop(&mut self) {
-        self.stop();
-    }
-
-    fn start_again(&mut self) -> Outcome {
-        self.start_again()
-    }
-
-    fn create(&self, name: &str) -> Outcome {
-        self.create(name)
-    }
-
-    fn sql(&self, database: &str, text: &str) -> Outcome<String> {
-        self.sql(database, text)
-    }
-
-    fn connection(&self, database: &str, port: Option<u16>) -> String {
-        let address = self.address();
-        format!(
-            "MYSQL_SERVER {}\nMYSQL_PORT {}\nMYSQL_OPT 0\nMYSQL_USERNAME {}\nMYSQL_PASSWORD {}\nMYSQL_DATABASE {database}\n",
-            address.ip(),
-            port.unwrap_or(address.port()),
-            mariadb::USER,
-            mariadb::PASSWORD
-        )
-    }
 }
 
 /// A test for one kind of server, and its name.
@@ -179,4 +94,35 @@ pub fn run<S: Server>(program: &'static str, own: &[Test<S>]) -> Outcome<ExitCod
         trials.push(Trial::test(name, move || Ok(run(&server)?)));
     }
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+    use crate::courier::leave_out;
+    use crate::mariadb::Mariadb;
+    use crate::postgres::Postgres;
+
+    fn answers_ends_and_answers_again<S: Server>(row: &str) {
+        if let Some(reason) = S::missing() {
+            return leave_out(&reason).unwrap();
+        }
+        let mut server = S::start().unwrap();
+        server.create("accounts").unwrap();
+        server.sql("accounts", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')").unwrap();
+        server.stop();
+        assert!(server.sql("accounts", "SELECT 1").is_err());
+        server.start_again().unwrap();
+        assert_eq!(server.sql("accounts", "SELECT * FROM t").unwrap(), row);
+    }
+
+    #[test]
+    fn postgresql_answers_ends_and_answers_again() {
+        answers_ends_and_answers_again::<Postgres>("1|x");
+    }
+
+    #[test]
+    fn mariadb_answers_ends_and_answers_again() {
+        answers_ends_and_answers_again::<Mariadb>("1\tx");
+    }
 }

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_session_is_closed_while_nobody_asks_and_opened_when_somebody_does() {
-        if let Some(reason) = postgres::missing() {
+        if let Some(reason) = postgres::Postgres::missing() {
             leave_out(&reason).unwrap();
             return;
         }
