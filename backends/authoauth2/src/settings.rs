@@ -8,6 +8,7 @@ use authlib::account::{self, Ids, Unavailable};
 use authlib::domain::DefaultDomain;
 use authlib::rcfile::Settings;
 use programs::modules;
+use tlsclient::DEBIANS_AUTHORITIES;
 
 use crate::No;
 use crate::account::{Accounts, Pattern, Template};
@@ -19,8 +20,6 @@ use crate::key_source::{Cache, KeySource, Limits};
 use crate::rules::Rules;
 use crate::web::{Url, Web};
 
-/// The authorities of the machine.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Clocks that differ by more are to be mended.
 const MOST_LEEWAY: u32 = 600;
 /// Who asks us has 20 seconds (`authlib::pipe`).
@@ -111,7 +110,7 @@ impl Sources {
                 stale: seconds("OAUTH2_JWKS_STALE", 86_400)?,
                 pause: seconds("OAUTH2_JWKS_PAUSE", 60)?,
             },
-            authorities: settings.text("OAUTH2_TLS_CACERTFILE")?.unwrap_or(AUTHORITIES).into(),
+            authorities: settings.text("OAUTH2_TLS_CACERTFILE")?.unwrap_or(DEBIANS_AUTHORITIES).into(),
             patience: Duration::from_secs(patience.max(1).into()),
         })
     }

@@ -2,17 +2,15 @@
 //! *unavailable*: nothing that it says or leaves out can be waited for long, or
 //! fill the memory.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use authlib::Secret;
 use authlib::account::Unavailable;
-use authlib::printable::{printable, reason};
+use authlib::printable::printable;
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 /// Most octets of an answer.
@@ -69,7 +67,7 @@ impl Web {
     /// The file cannot be read, or holds no certificate.
     pub(crate) fn new(authorities: Option<&Path>, patience: Duration) -> Result<Self, Unavailable> {
         let roots = authorities.map_or(Ok(Vec::new()), certificates)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = tlsclient::provider();
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&roots))
             .unversioned_rustls_crypto_provider(provider)
@@ -125,21 +123,8 @@ fn body(url: &Url, response: Result<Response<Body>, ureq::Error>) -> Result<Secr
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, Unavailable> {
-    let shown = printable(path.as_os_str().as_encoded_bytes());
-    let pem = fs::read(path).map_err(|error| Unavailable::new(format!("{shown}: {}", reason(&error))))?;
-    let items: Result<Vec<_>, _> = parse_pem(&pem).collect();
-    let items = items.map_err(|_| Unavailable::new(format!("{shown} is no PEM")))?;
-    let certificates: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(Unavailable::new(format!("{shown} holds no certificate")));
-    }
-    Ok(certificates)
+    let found = tlsclient::certificates(path)?;
+    Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
 }
 
 #[cfg(test)]

@@ -1,26 +1,18 @@
 //! TLS as libpq's parameters describe it (PostgreSQL's documentation, "SSL
 //! Support").
 
-use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use authlib::Unavailable;
-use authlib::printable::printable;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tlsclient::{DEBIANS_AUTHORITIES, Verifier, certificates, provider, unreadable, unusable, with_identity};
 
 use crate::parameters::{Parameters, wrong};
 
 /// The authorities of the system, where distributions put them.
-const SYSTEM: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const SYSTEM: [&str; 3] = [DEBIANS_AUTHORITIES, "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// How to speak with a server, in one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,23 +112,16 @@ impl Settings {
     /// # Errors
     /// A file cannot be read or holds something else.
     pub(crate) fn client(&self) -> Result<ClientConfig, Unavailable> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_protocol_versions(&self.versions).map_err(|error| tls(&error))?;
-        let verifier = Verifier {
-            authorities: self.authorities.as_deref().map(authorities).transpose()?,
-            name: self.mode == SslMode::VerifyFull,
-            provider,
+        let builder = builder.with_protocol_versions(&self.versions).map_err(|error| unusable(&error))?;
+        let verifier = match &self.authorities {
+            Some(path) => Verifier::new(authorities(path)?, self.mode == SslMode::VerifyFull, provider),
+            None => Verifier::of_nothing(provider),
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match &self.certificate {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let chain = certificates(certificate)?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| tls(&error))?
-            }
-        };
+        let identity = self.certificate.as_ref().map(|(file, key)| (file.as_path(), key.as_path()));
+        let mut config = with_identity(builder, identity)?;
         config.enable_sni = self.sni;
         Ok(config)
     }
@@ -167,72 +152,4 @@ fn authorities(path: &Path) -> Result<RootCertStore, Unavailable> {
         store.add(certificate).map_err(|error| unreadable(path, &error))?;
     }
     Ok(store)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unavailable> {
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| unreadable(path, &error))?;
-    if certificates.is_empty() { Err(unreadable(path, &"no certificate in it")) } else { Ok(certificates) }
-}
-
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Unavailable {
-    let path = printable(path.as_os_str().as_encoded_bytes());
-    Unavailable::new(format!("{path}: {}", printable(error.to_string().as_bytes())))
-}
-
-fn tls(error: &rustls::Error) -> Unavailable {
-    Unavailable::new(format!("TLS: {}", printable(error.to_string().as_bytes())))
-}
-
-/// Trusts a server's certificate as far as `sslmode` asks for.
-#[derive(Debug)]
-struct Verifier {
-    /// Who has to have signed it; anybody if there are none.
-    authorities: Option<RootCertStore>,
-    /// Whether it has to be for the server's name.
-    name: bool,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Some(authorities) = &self.authorities {
-            let parsed = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&parsed, authorities, intermediates, now, algorithms)?;
-            if self.name {
-                verify_server_name(&parsed, server_name)?;
-            }
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -7,14 +7,9 @@ use std::sync::Arc;
 
 use authlib::Unavailable;
 use authlib::printable::printable;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
+use tlsclient::{DEBIANS_AUTHORITIES, Verifier, certificates, provider, unreadable, unusable, with_identity};
 
-/// The authorities that the system trusts, where Debian keeps them.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const PREFIX: &str = "LDAPTLS_";
 /// The variables that are honoured (ledger 751).
 const KNOWN: [&str; 4] = ["LDAPTLS_CACERT", "LDAPTLS_REQCERT", "LDAPTLS_CERT", "LDAPTLS_KEY"];
@@ -61,86 +56,28 @@ impl Tls {
     /// # Errors
     /// One of them cannot be read, or is not what it should be.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Unavailable> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| Unavailable::new(format!("TLS: {error}")))?;
+            .map_err(|error| unusable(&error))?;
         let builder = if self.is_anybody_good {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            let verifier = Arc::new(Verifier::of_nothing(provider));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         } else {
             builder.with_root_certificates(self.roots()?)
         };
-        let config = match &self.client {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let chain = certificates(certificate)?;
-                let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-                builder
-                    .with_client_auth_cert(chain, private)
-                    .map_err(|error| unreadable(certificate, &error))?
-            }
-        };
-        Ok(Arc::new(config))
+        let client = self.client.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        with_identity(builder, client).map(Arc::new)
     }
 
     fn roots(&self) -> Result<RootCertStore, Unavailable> {
-        let path = self.authorities.as_deref().unwrap_or(Path::new(SYSTEM_AUTHORITIES));
+        let path = self.authorities.as_deref().unwrap_or(Path::new(DEBIANS_AUTHORITIES));
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(certificates(path)?);
         if added == 0 {
-            return Err(unreadable(path, &"there is no certificate in it"));
+            return Err(unreadable(path, &"it holds no certificate of an authority"));
         }
         Ok(roots)
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unavailable> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Unavailable {
-    let path = printable(path.as_os_str().as_encoded_bytes());
-    Unavailable::new(format!("{path}: {}", printable(error.to_string().as_bytes())))
-}
-
-/// Takes any certificate (`LDAPTLS_REQCERT` is `never` or `allow`); the server
-/// has to have the key to it all the same.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
