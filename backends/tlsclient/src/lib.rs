@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use authlib::Unavailable;
-use authlib::printable::printable;
+use authlib::printable::{printable, reason};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use verifier::Verifier;
@@ -31,7 +31,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// It cannot be read, or holds none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unavailable> {
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| unreadable(path, &error))?;
+    let certificates = certificates.map_err(|error| no_pem(path, &error))?;
     if certificates.is_empty() {
         return Err(unreadable(path, &"it holds no certificate"));
     }
@@ -49,8 +49,15 @@ pub fn with_identity(
 ) -> Result<ClientConfig, Unavailable> {
     let Some((certificate, key)) = identity else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| no_pem(key, &error))?;
     builder.with_client_auth_cert(chain, private).map_err(|error| unreadable(certificate, &error))
+}
+
+fn no_pem(path: &Path, error: &pem::Error) -> Unavailable {
+    match error {
+        pem::Error::Io(error) => unreadable(path, &reason(error)),
+        other => unreadable(path, other),
+    }
 }
 
 /// What is wrong with the file `path`.
@@ -64,4 +71,20 @@ pub fn unreadable(path: &Path, error: &dyn Display) -> Unavailable {
 #[must_use]
 pub fn unusable(error: &rustls::Error) -> Unavailable {
     Unavailable::new(format!("TLS: {}", printable(error.to_string().as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::certificates;
+    use std::path::Path;
+
+    #[test]
+    fn what_holds_no_certificates_is_named_with_the_reason() {
+        for (path, why) in
+            [("/absent", "No such file or directory"), ("/dev/null", "it holds no certificate")]
+        {
+            let error = certificates(Path::new(path)).unwrap_err().to_string();
+            assert_eq!(error, format!("{path}: {why}"));
+        }
+    }
 }
