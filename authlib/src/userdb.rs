@@ -17,6 +17,7 @@ pub mod edit;
 pub mod field;
 mod gdbm;
 pub mod text;
+pub mod transaction;
 
 use std::ffi::OsString;
 use std::fs;
@@ -33,6 +34,7 @@ use crate::printable::reason;
 use crate::record::{Claim, Record};
 use crate::scram::{Salt, Wanted};
 use crate::secret::Secret;
+pub use change::imposed;
 use database::Lookup;
 
 /// The two files that a userdb text is compiled to.

@@ -5,15 +5,15 @@ mod arguments;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use authlib::exclusive::PATIENCE;
 use authlib::printable::{printable, reason};
 use authlib::userdb::edit::{self, Assignment, Change, Text};
-use authlib::userdb::text::{self, Line};
+use authlib::userdb::text;
 use zeroize::Zeroizing;
 
 use crate::places;
@@ -116,22 +116,14 @@ fn ask_for(name: &[u8], field: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
 /// All names in `file`, or the fields of the record called `wanted`, one a
 /// line. What is not there shows nothing.
 fn show(file: &Path, wanted: Option<&[u8]>) -> Result<(), Failed> {
-    let failed = |error| Failed::System(file.to_owned(), error);
-    let mut reader = match File::open(file) {
-        Ok(text) => BufReader::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
     let mut output = Zeroizing::new(Vec::new());
-    let mut line = Zeroizing::new(Vec::new());
-    while text::read_line(&mut reader, &mut line).map_err(failed)? {
-        match (Line::parse(&line), wanted) {
-            (Line::Record { name, .. }, None) => output.extend([name, b"\n"].concat()),
-            (Line::Record { name, fields }, Some(wanted)) if name == wanted => {
-                text::split(fields).for_each(|field| output.extend([field, b"\n"].concat()));
-            }
-            _ => {}
+    let mut each = |name: &[u8], fields: &[u8]| match wanted {
+        None => output.extend([name, b"\n"].concat()),
+        Some(wanted) if name == wanted => {
+            text::split(fields).for_each(|field| output.extend([field, b"\n"].concat()));
         }
-    }
+        Some(_) => {}
+    };
+    text::each_record(file, &mut each).map_err(|error| Failed::System(file.to_owned(), error))?;
     io::stdout().write_all(&output).map_err(|error| Failed::System("standard output".into(), error))
 }

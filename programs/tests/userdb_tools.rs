@@ -3,16 +3,19 @@
 // Helpers of tests may stop them, as the tests may.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod terminal;
+
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use authlib::password::check;
 use authlib::userdb::Userdb;
 use authlib::{Record, Verdict};
+use terminal::typed;
 
 /// A directory of its own, and the programs in it.
 struct House(tempfile::TempDir);
@@ -252,35 +255,12 @@ fn a_person_types_the_password_twice_and_never_sees_it() {
         (env!("CARGO_BIN_EXE_authpasswd"), "md5", "{MD5}Xr4ilOzQ4PCOq3aQ0qbuaQ=="),
     ] {
         let twice = |again| [("Password: ", "secret"), ("\nReenter password: ", again)];
-        let (output, shown) = typed(program, &[word], &twice("secret"));
+        let (output, shown) = typed(program, &[word], &twice("secret"), &mut |_| {});
         assert!(output.status.success() && output.stdout.starts_with(start.as_bytes()), "{program}");
         assert!(!shown.windows(6).any(|window| window == b"secret"), "{program}");
-        let (output, _) = typed(program, &[word], &twice("secert"));
+        let (output, _) = typed(program, &[word], &twice("secert"), &mut |_| {});
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{program}");
     }
-}
-
-/// What `program` makes of lines that a person types behind these prompts, and
-/// what the terminal has shown.
-fn typed(program: &str, words: &[&str], lines: &[(&str, &str)]) -> (Output, Vec<u8>) {
-    let terminal = nix::pty::openpty(None, None).unwrap();
-    let mut keyboard = fs::File::from(terminal.master);
-    let mut command = Command::new(program);
-    command.args(words).stdin(terminal.slave).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut errors = child.stderr.take().unwrap();
-    for (prompt, line) in lines {
-        let mut shown = vec![0; prompt.len()];
-        errors.read_exact(&mut shown).unwrap();
-        assert_eq!(shown, prompt.as_bytes());
-        writeln!(keyboard, "{line}").unwrap();
-    }
-    let output = child.wait_with_output().unwrap();
-    // What the terminal has shown can be read here; the end of it is an error.
-    drop(command);
-    let mut shown = Vec::new();
-    let _ = keyboard.read_to_end(&mut shown);
-    (output, shown)
 }
 
 #[test]
@@ -289,7 +269,7 @@ fn userdb_asks_a_person_for_what_was_not_given_and_does_not_show_secrets() {
     let file = house.path("db").display().to_string();
     let words = ["-f", &file, "alice", "set", "uid=5", "systempw", "home"];
     let lines = [("alice.systempw: ", "topsecret"), ("\nalice.home: ", "/home/alice")];
-    let (output, shown) = typed(env!("CARGO_BIN_EXE_userdb"), &words, &lines);
+    let (output, shown) = typed(env!("CARGO_BIN_EXE_userdb"), &words, &lines, &mut |_| {});
     assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     assert_eq!(house.read("db"), "alice\tuid=5|systempw=topsecret|home=/home/alice\n");
     let shown = String::from_utf8(shown).unwrap();

@@ -3,22 +3,9 @@
 //! in one go, under the locks of both (reference: authlib 10; ledger 616 to
 //! 619).
 //!
-//! Everything new is written beside the old and is on disk before anything
-//! takes its place. Then there are three renames, each one step:
-//!
-//! ```text
-//! 0  all is old
-//! 1  the text is new; logins go by the old files      rename of the text, and its directory synced
-//! 2  the new password is in force                     rename of userdbshadow.dat
-//! 3  all is new                                       rename of userdb.dat, directory synced
-//! ```
-//!
-//! So a crash leaves a password and its CRAM secrets wholly old (0, 1) or
-//! wholly new (2, 3), for all of them are in one file. After 1 the text is
-//! ahead, as after every `userdb` without `makeuserdb`: whoever compiles next
-//! brings it into force, and that is also the first thing that the next change
-//! of that account does. After 2 only accounts that were written into the text
-//! since it was last compiled are still unknown. The client is told in 3.
+//! What a crash leaves is told at [`transaction`]. A text that is ahead is
+//! brought into force by the next change of that account, first of all. The
+//! client is told when all is new.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +17,7 @@ use zeroize::Zeroizing;
 use super::compile::{Compiler, Origin};
 use super::database::Lookup;
 use super::edit::{Assignment, Change, Text};
-use super::{Userdb, check, compile, edit, failed, field, text};
+use super::{Userdb, check, compile, edit, failed, field, text, transaction};
 use crate::account::Unavailable;
 use crate::hmac_state::Hash;
 use crate::module::{Changed, PasswordChange};
@@ -166,6 +153,30 @@ fn cram(name: &[u8]) -> Option<(&[u8], Hash)> {
     })
 }
 
+/// The fields that get new values when an administrator gives an account with
+/// `fields` the password `new` for `service`, whatever the old one is: the
+/// password for all, that of the service if there is one, and the secrets for
+/// CRAM that count there.
+///
+/// # Errors
+/// See [`new::Failed`].
+pub fn imposed<'a>(fields: &'a [u8], service: &[u8], new: &[u8]) -> Result<Vec<Assignment<'a>>, new::Failed> {
+    let stored = Zeroizing::new(new::stored(new::Scheme::MODERN, new)?.into_bytes());
+    let mut imposed = vec![Assignment { field: b"systempw", value: stored.clone() }];
+    let own = [service, b"pw"].concat();
+    for (name, _) in text::split(fields).filter_map(text::name_and_value) {
+        match cram(name) {
+            Some((whose, hash)) if whose.is_empty() || whose == service => {
+                let value = Zeroizing::new(hash.stored(new).as_bytes().to_vec());
+                imposed.push(Assignment { field: name, value });
+            }
+            None if name == own => imposed.push(Assignment { field: name, value: stored.clone() }),
+            _ => {}
+        }
+    }
+    Ok(imposed)
+}
+
 /// Puts the new password into text and files, if what is in force is what the
 /// text says; else brings the text into force.
 fn replace(userdb: &Userdb, change: &PasswordChange, in_force: &InForce) -> Result<Attempt, Failed> {
@@ -181,11 +192,14 @@ fn replace(userdb: &Userdb, change: &PasswordChange, in_force: &InForce) -> Resu
         let text = Text::lock(&file, patience)?;
         let fields = text.find(change.user())?.unwrap_or_default();
         if text::compile(&fields, b"").shadow.as_slice() == in_force.secrets.expose()
-            && let Some(edited) = text.edit(change.user(), &Change::Set(&renewed))?
+            && transaction::commit::<Failed>(
+                &compiler,
+                &text,
+                change.user(),
+                &Change::Set(&renewed),
+                &mut |_| {},
+            )?
         {
-            let built = compiler.build(Some(&edited), &mut |_| {})?.like_the_old()?;
-            edited.install()?;
-            built.install()?;
             return Ok(Attempt::Done);
         }
     }
@@ -201,7 +215,7 @@ mod tests {
     use super::super::compile::{Compiler, Origin};
     use super::super::edit::Text;
     use super::super::{Userdb, database::Lookup, field, gdbm};
-    use super::{PATIENCE, cram};
+    use super::{PATIENCE, cram, imposed};
     use crate::hmac_state::Hash;
     use crate::module::{Changed, Module, PasswordChange};
     use crate::{Record, Verdict, password};
@@ -357,6 +371,17 @@ mod tests {
         assert!(
             [b"xhmac-md5pw".as_slice(), b"hmac-md5", b"systempw"].iter().all(|name| cram(name).is_none())
         );
+    }
+
+    #[test]
+    fn what_an_administrator_imposes_reaches_every_way_into_the_service() {
+        let fields = b"uid=1|pop3pw=x|hmac-md5pw=x|pop3-hmac-sha1pw=x|imap-hmac-md5pw=x|imappw=x";
+        let imposed = imposed(fields, b"pop3", b"new").unwrap();
+        let names: Vec<&[u8]> = imposed.iter().map(|assignment| assignment.field).collect();
+        let expected: [&[u8]; 4] = [b"systempw", b"pop3pw", b"hmac-md5pw", b"pop3-hmac-sha1pw"];
+        assert_eq!(names, expected);
+        assert!(password::check(&imposed[0].value, b"new") && imposed[0].value == imposed[1].value);
+        assert_eq!(imposed[2].value.as_slice(), Hash::Md5.stored(b"new").as_bytes());
     }
 
     #[test]

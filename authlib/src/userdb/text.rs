@@ -1,7 +1,9 @@
 //! The text that administrators write: one record a line, `name TAB fields`
 //! (reference: authlib 7).
 
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -61,6 +63,26 @@ pub fn read_line(reader: &mut impl BufRead, line: &mut Zeroizing<Vec<u8>>) -> io
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Shows `each` the name and the fields of every record in `file`; none, if
+/// there is no such file.
+///
+/// # Errors
+/// As [`read_line`].
+pub fn each_record(file: &Path, each: &mut dyn FnMut(&[u8], &[u8])) -> io::Result<()> {
+    let mut reader = match File::open(file) {
+        Ok(text) => BufReader::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut line = Zeroizing::new(Vec::new());
+    while read_line(&mut reader, &mut line)? {
+        if let Line::Record { name, fields } = Line::parse(&line) {
+            each(name, fields);
+        }
+    }
+    Ok(())
 }
 
 /// Whether `name` can stand at the beginning of a record.

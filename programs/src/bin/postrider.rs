@@ -1,7 +1,7 @@
-//! postrider: the integrated service. See [`programs::service::serve`].
+//! postrider: the integrated service. See [`programs::service::command`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    programs::service::serve::run()
+    programs::service::command::run()
 }

@@ -1,11 +1,13 @@
-//! `postrider serve`: the integrated service.
+//! `postrider`: the integrated service, and its accounts.
 //!
 //! Processes that do not trust each other. Each is a program of its own, born
 //! with one wire to the process that started it, and as nobody who is root.
 
 pub mod auth;
 mod birth;
+pub mod command;
 mod desk;
+mod directory;
 mod fields;
 pub mod front;
 mod guest;
@@ -13,10 +15,11 @@ pub mod mailbox;
 mod monitor;
 mod part;
 mod question;
-pub mod serve;
+mod serve;
 mod stream;
 mod ticket;
 mod tickets;
+mod user;
 mod wire;
 
 pub(crate) use guest::Guest;

@@ -3,7 +3,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,9 +11,10 @@ use std::process::ExitCode;
 use authlib::printable::reason;
 
 use super::monitor::{Monitor, Plan};
+use super::{command, directory};
 use crate::log;
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 Usage: postrider serve [--directory DIR] [--listen ADDRESS:PORT]…
 
   --directory DIR         accounts (userdb) and settings; otherwise
@@ -32,25 +32,15 @@ struct Options {
     listen: Vec<SocketAddr>,
 }
 
-/// Runs postrider with the words of its command line.
-#[must_use]
-pub fn run() -> ExitCode {
-    let words: Vec<OsString> = env::args_os().skip(1).collect();
-    let options = match words.split_first() {
-        Some((word, rest)) if word == "serve" => Options::parse(rest),
-        _ => Err(String::new()),
-    };
-    match options.map(serve) {
+/// Runs it with the words behind `postrider serve`.
+pub(super) fn run(words: &[OsString]) -> ExitCode {
+    match Options::parse(words).map(serve) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
             log::error(&format_args!("postrider: {reason}"));
             ExitCode::FAILURE
         }
-        Err(wrong) => {
-            let wrong = if wrong.is_empty() { wrong } else { format!("postrider: {wrong}\n") };
-            let _ = std::io::stderr().write_all(format!("{wrong}{USAGE}").as_bytes());
-            ExitCode::FAILURE
-        }
+        Err(wrong) => command::wrong(&wrong, USAGE),
     }
 }
 
@@ -75,16 +65,9 @@ impl Options {
         if listen.is_empty() {
             listen.push(USUAL);
         }
-        let directory =
-            directory.or_else(usual_directory).ok_or("there is no HOME, so --directory is required")?;
+        let directory = directory.or_else(directory::usual).ok_or(directory::NOWHERE)?;
         Ok(Options { directory, listen })
     }
-}
-
-fn usual_directory() -> Option<PathBuf> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
-    Some(data.join("postrider"))
 }
 
 /// Serves until it is told to end.
@@ -93,6 +76,7 @@ fn usual_directory() -> Option<PathBuf> {
 /// A line for the log.
 fn serve(options: Options) -> Result<(), String> {
     system::process::standard_signals().map_err(|error| error.to_string())?;
+    let directory = directory::make(&options.directory)?;
     let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
     let listen = |address: &SocketAddr| {
         let listener =
@@ -102,7 +86,7 @@ fn serve(options: Options) -> Result<(), String> {
     let listeners = options.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut environment: Vec<(OsString, OsString)> = env::vars_os().collect();
-    environment.push(("POSTRIDER_SYSCONFDIR".into(), options.directory.into()));
+    environment.push(("POSTRIDER_SYSCONFDIR".into(), directory.clone().into()));
     let plan = Plan {
         programs: programs.ok_or("where are the other programs?")?,
         fronts: cores,
@@ -114,6 +98,9 @@ fn serve(options: Options) -> Result<(), String> {
     let monitor = Monitor::new(plan).map_err(|error| reason(&error))?;
     for address in &options.listen {
         log::line(format_args!("INFO: listening on {address}"));
+    }
+    if let Some(hint) = options.listen.first().and_then(|address| directory::hint(&directory, *address)) {
+        log::line(format_args!("INFO: {hint}"));
     }
     monitor.run().map_err(|error| reason(&error))
 }

@@ -1,0 +1,50 @@
+//! The words behind `postrider`: which command it is.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::{serve, user};
+
+const USAGE: &str = "\
+Usage: postrider serve [OPTION]…        the server
+       postrider user COMMAND …         its accounts
+       postrider serve|user --help      more about either
+       postrider --help | --version
+";
+
+/// Runs postrider with the words of its command line.
+#[must_use]
+pub fn run() -> ExitCode {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    let (first, rest) = words.split_first().map_or((None, &[][..]), |(first, rest)| (first.to_str(), rest));
+    let wants_help = rest.iter().any(|word| is_help(word.to_str()));
+    match first {
+        Some("serve") if wants_help => say(serve::USAGE),
+        Some("serve") => serve::run(rest),
+        Some("user") if wants_help => say(user::USAGE),
+        Some("user") => user::run(rest),
+        Some("--version") => say(concat!("postrider ", env!("CARGO_PKG_VERSION"), "\n")),
+        first if is_help(first) => say(USAGE),
+        _ => wrong("", USAGE),
+    }
+}
+
+fn is_help(word: Option<&str>) -> bool {
+    matches!(word, Some("--help" | "-h"))
+}
+
+fn say(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Says what is wrong with the words, if that is known, and how they should be.
+pub(super) fn wrong(what: &str, usage: &str) -> ExitCode {
+    let what = if what.is_empty() { String::new() } else { format!("postrider: {what}\n") };
+    let _ = io::stderr().write_all(format!("{what}{usage}").as_bytes());
+    ExitCode::FAILURE
+}
