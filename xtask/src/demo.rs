@@ -1,5 +1,8 @@
-//! `cargo xtask demo`: the whole chain with a throw-away account, as an
-//! ordinary user, on a loopback port, in a directory of its own.
+//! `cargo xtask demo`: a server with a throw-away account, as an ordinary user,
+//! on a loopback port, in a directory of its own.
+
+mod classic;
+mod integrated;
 
 use std::fs;
 use std::io::Write;
@@ -26,31 +29,56 @@ const PORT: u16 = 1110;
 /// Whom root becomes: a uid that owns nothing (nobody and nogroup on Debian).
 const NOBODY: u32 = 65534;
 
-/// The programs that take part.
-const PROGRAMS: [&str; 7] = [
-    "couriertcpd",
-    "courierpop3login",
-    "authuserdb",
-    "courierpop3d",
-    "makeuserdb",
-    "userdbpw",
-    "maildirmake",
-];
+/// Which server is shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// `postrider serve`.
+    Integrated,
+    /// couriertcpd and what it starts.
+    Classic,
+}
+
+impl Form {
+    /// The programs that take part.
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Form::Integrated => &integrated::PROGRAMS,
+            Form::Classic => &classic::PROGRAMS,
+        }
+    }
+
+    /// Makes the account and gives its Maildir, which is empty.
+    fn make_account(self, stage: &Stage, password: &str) -> Result<PathBuf> {
+        match self {
+            Form::Integrated => integrated::make_account(stage, password),
+            Form::Classic => classic::make_account(stage, password),
+        }
+    }
+
+    /// Starts the server, with its log on our screen.
+    fn start(self, stage: &Stage, port: u16) -> Result<Child> {
+        match self {
+            Form::Integrated => integrated::start(stage, port),
+            Form::Classic => classic::start(stage, port),
+        }
+    }
+}
 
 /// Builds, shows, waits for Ctrl-C, cleans up.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(form: Form) -> Result<()> {
     let built = project::build_release()?;
     let ending = signals_that_end()?;
-    let stage = Stage::set(&built)?;
+    let stage = Stage::set(&built, form.programs())?;
     let password = random_password()?;
-    stage.make_account(&password)?;
+    let maildir = form.make_account(&stage, &password)?;
+    stage.deliver_messages(&maildir)?;
     let port = free_port()?;
-    let mut chain = stage.start_chain(port)?;
-    let result = wait_until_it_listens(&mut chain, port).and_then(|()| {
+    let mut server = form.start(&stage, port)?;
+    let result = wait_until_it_listens(&mut server, port).and_then(|()| {
         tell(port, &password);
-        wait_for(&ending, &mut chain)
+        wait_for(&ending, &mut server)
     });
-    stop(&mut chain);
+    stop(&mut server);
     stage.strike()?;
     result
 }
@@ -89,7 +117,7 @@ struct Stage {
 impl Stage {
     /// Makes the directory. Root plays as nobody, who may not be able to reach
     /// the project, so the programs are copied to where he can.
-    fn set(built: &Path) -> Result<Self> {
+    fn set(built: &Path, taking_part: &[&'static str]) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("postrider-demo-").tempdir()?;
         let (uid, gid) = system::user::own_ids();
         if !Uid::effective().is_root() {
@@ -97,8 +125,8 @@ impl Stage {
         }
         let programs = directory.path().join("bin");
         fs::create_dir(&programs)?;
-        for program in PROGRAMS {
-            fs::copy(built.join(program), programs.join(program)).context(program)?;
+        for program in taking_part {
+            fs::copy(built.join(program), programs.join(program)).context(*program)?;
         }
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let stage = Stage { directory, programs, uid: NOBODY, gid: NOBODY };
@@ -113,48 +141,23 @@ impl Stage {
     /// A call of one of our programs, as the user who plays.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        command.current_dir(self.directory.path()).env("POSTRIDER_SYSCONFDIR", self.directory.path());
+        command.current_dir(self.directory.path());
         if Uid::effective().is_root() {
             command.uid(self.uid).gid(self.gid);
         }
         command
     }
 
-    /// The account in userdb, and its Maildir with a few messages.
-    fn make_account(&self, password: &str) -> Result<()> {
-        let hash = self.hash(password)?;
-        let (uid, gid, home) = (self.uid, self.gid, self.path("home"));
-        let home = home.display();
-        let record = format!("{USER}\tuid={uid}|gid={gid}|home={home}|systempw={hash}\n");
-        let userdb = self.path("userdb");
-        self.write(&userdb, record.as_bytes())?;
-        fs::set_permissions(&userdb, fs::Permissions::from_mode(0o600))?;
-        succeed(self.program("makeuserdb").arg("-f").arg(&userdb))?;
-        fs::create_dir(self.path("home"))?;
-        chown(self.path("home"), Some(uid), Some(gid))?;
-        succeed(self.program("maildirmake").arg(self.path("home/Maildir")))?;
-        self.deliver_messages()
-    }
-
-    /// The password's hash, by userdbpw; the password goes through its
-    /// standard input, where nobody else sees it.
-    fn hash(&self, password: &str) -> Result<String> {
-        let mut userdbpw = self.program("userdbpw").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        userdbpw.stdin.take().context("userdbpw's input")?.write_all(format!("{password}\n").as_bytes())?;
-        let output = userdbpw.wait_with_output()?;
-        ensure!(output.status.success(), "userdbpw failed");
-        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
-    }
-
-    fn deliver_messages(&self) -> Result<()> {
+    /// Puts the sample messages into `maildir`.
+    fn deliver_messages(&self, maildir: &Path) -> Result<()> {
         let samples = project::root()?.join("demo/messages");
         let mut files: Vec<PathBuf> =
             fs::read_dir(&samples)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
         // The shortest first: it is the one to look at.
         files.sort_by_key(|file| fs::metadata(file).map_or(0, |file| file.len()));
         for (number, file) in files.iter().enumerate() {
-            let name = format!("home/Maildir/new/{}.M{number}P1.demo", 1_700_000_000 + number);
-            self.write(&self.path(&name), &fs::read(file)?)?;
+            let name = format!("new/{}.M{number}P1.demo", 1_700_000_000 + number);
+            self.write(&maildir.join(name), &fs::read(file)?)?;
         }
         Ok(())
     }
@@ -165,39 +168,33 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the chain of the manual page, with its log on our screen.
-    fn start_chain(&self, port: u16) -> Result<Child> {
-        let mut couriertcpd = self.program("couriertcpd");
-        couriertcpd.args(["-nodnslookup", "-address=127.0.0.1"]).arg(port.to_string());
-        couriertcpd
-            .args(["courierpop3login", "authuserdb", "courierpop3d"].map(|name| self.programs.join(name)));
-        couriertcpd.arg("./Maildir").stdin(Stdio::null());
-        couriertcpd.spawn().context("couriertcpd")
-    }
-
     /// Removes the directory.
     fn strike(self) -> Result<()> {
         self.directory.close().context("the demo's directory could not be removed")
     }
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.status()?;
-    ensure!(status.success(), "{:?} failed: {status}", command.get_program());
-    Ok(())
+/// Runs `command` with `password` as a line of its standard input, where
+/// nobody else sees it, and gives what it says.
+fn tell_password(mut command: Command, password: &str) -> Result<String> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdin.take().context("its input")?.write_all(format!("{password}\n").as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{:?} failed: {}", command.get_program(), output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
-fn wait_until_it_listens(chain: &mut Child, port: u16) -> Result<()> {
+fn wait_until_it_listens(server: &mut Child, port: u16) -> Result<()> {
     for _ in 0..100 {
-        if let Some(status) = chain.try_wait()? {
-            bail!("couriertcpd ended: {status}");
+        if let Some(status) = server.try_wait()? {
+            bail!("the server ended: {status}");
         }
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    bail!("couriertcpd does not listen")
+    bail!("the server does not listen")
 }
 
 fn tell(port: u16, password: &str) {
@@ -220,23 +217,23 @@ What follows is the server's log.
     );
 }
 
-/// Waits for Ctrl-C; it is an error if the chain ends before.
-fn wait_for(signals: &SigSet, chain: &mut Child) -> Result<()> {
+/// Waits for Ctrl-C; it is an error if the server ends before.
+fn wait_for(signals: &SigSet, server: &mut Child) -> Result<()> {
     loop {
         if signals.wait()? != Signal::SIGCHLD {
             println!("\nGood-bye.");
             return Ok(());
         }
-        if let Some(status) = chain.try_wait()? {
-            bail!("couriertcpd ended: {status}");
+        if let Some(status) = server.try_wait()? {
+            bail!("the server ended: {status}");
         }
     }
 }
 
-/// Ends the chain; couriertcpd takes its connections with it.
-fn stop(chain: &mut Child) {
-    if let Ok(pid) = i32::try_from(chain.id()) {
+/// Ends the server; it takes its connections with it.
+fn stop(server: &mut Child) {
+    if let Ok(pid) = i32::try_from(server.id()) {
         let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
-    let _ = chain.wait();
+    let _ = server.wait();
 }

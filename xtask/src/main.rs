@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  demo                      build, and serve a throw-away account on a loopback port until Ctrl-C
+  demo [classic]            build, and serve a throw-away account on a loopback port until Ctrl-C
   test                      run all the tests
   promises                  check what no compiler checks (part of test)
   bench logins              measure logins with PostgreSQL, userdb and Courier's authdaemond
@@ -27,7 +27,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["demo"] => demo::run(),
+        ["demo"] => demo::run(demo::Form::Integrated),
+        ["demo", "classic"] => demo::run(demo::Form::Classic),
         ["test"] => test::run(),
         ["promises"] => promises::run(),
         ["bench", "logins"] => bench::logins(),
