@@ -3,20 +3,18 @@
 //! it has done is in force when it ends: text and both files change together.
 
 mod mail;
+mod store;
 mod words;
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use authlib::exclusive::PATIENCE;
 use authlib::password::new::{self, Scheme};
 use authlib::printable::{printable, reason};
-use authlib::userdb::compile::{self, Compiler, Origin};
+use authlib::userdb::compile::{self, Compiler};
 use authlib::userdb::edit::{self, Assignment, Change, Text};
 use authlib::userdb::{field, imposed, text, transaction};
 use zeroize::Zeroizing;
@@ -24,6 +22,7 @@ use zeroize::Zeroizing;
 use super::{command, directory};
 use crate::new_password;
 use mail::Mail;
+use store::Store;
 use words::{Action, Call, Name};
 
 pub(super) const USAGE: &str = "\
@@ -112,43 +111,6 @@ fn ids(uid: Option<u32>, gid: Option<u32>) -> Result<(u32, u32), Failed> {
     let own = system::user::own_ids();
     let wanted = (uid.unwrap_or(own.0), gid.unwrap_or(own.1));
     if wanted == own && own.1 != 0 { Ok(own) } else { Err(Failed::OthersIds(wanted.0, wanted.1)) }
-}
-
-/// The accounts in a directory of ours.
-struct Store {
-    directory: PathBuf,
-    userdb: PathBuf,
-}
-
-impl Store {
-    /// In a directory that is made if need be.
-    fn make(directory: &Path) -> Result<Store, Failed> {
-        let store = Store::open(&directory::make(directory).map_err(Failed::Words)?)?;
-        // Something to lock and to compile.
-        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(&store.userdb);
-        made.map(|_| store).map_err(|error| Failed::System(directory::userdb(directory), error))
-    }
-
-    fn open(directory: &Path) -> Result<Store, Failed> {
-        let failed = |error| Failed::System(directory.to_owned(), error);
-        let directory = fs::canonicalize(directory).map_err(failed)?;
-        let owner = fs::metadata(&directory).map_err(failed)?.uid();
-        if owner != system::user::own_ids().0 {
-            return Err(Failed::OthersDirectory(directory, owner));
-        }
-        Ok(Store { userdb: directory::userdb(&directory), directory })
-    }
-
-    /// The fields of the account called `name`.
-    fn fields(&self, name: &Name) -> Result<Option<Zeroizing<Vec<u8>>>, Failed> {
-        Ok(Text::lock(&self.userdb, PATIENCE)?.find(name.octets())?)
-    }
-
-    /// Lets nobody else in until the result is dropped.
-    fn lock(&self) -> Result<(Compiler, Text), Failed> {
-        let compiler = Compiler::lock(&self.userdb, Origin::Noted, PATIENCE)?;
-        Ok((compiler, Text::lock(&self.userdb, PATIENCE)?))
-    }
 }
 
 fn add(store: &Store, name: &Name, uid: u32, gid: u32) -> Result<(), Failed> {
