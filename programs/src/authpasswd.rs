@@ -11,10 +11,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use authlib::password::new::{self, Digest, Scheme};
+use authlib::password::new::{Digest, Scheme};
 use authlib::scram_keys::Hash;
 
-use crate::new_password;
+use crate::new_password::{self, Refused};
 
 const USAGE: &str = "\
 Usage: authpasswd [method]
@@ -69,20 +69,8 @@ fn scheme(words: &[OsString]) -> Option<Scheme> {
     }
 }
 
-/// Why there is no output.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    Refused(#[from] new_password::Refused),
-    #[error(transparent)]
-    New(#[from] new::Failed),
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
-
-fn convert(scheme: Scheme) -> Result<(), Failed> {
-    let password = new_password::ask()?;
-    new_password::note_length("authpasswd", scheme, &password);
-    let stored = new::stored(scheme, &password)?;
-    Ok(io::stdout().write_all(format!("{stored}\n").as_bytes())?)
+fn convert(scheme: Scheme) -> Result<(), Refused> {
+    let mut stored = new_password::ask_and_hash("authpasswd", scheme)?;
+    stored.push('\n');
+    Ok(io::stdout().write_all(stored.as_bytes())?)
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use authlib::password::new::Scheme;
+use authlib::password::new::{self, Scheme};
 use authlib::printable::has_control;
 use zeroize::Zeroizing;
 
@@ -24,6 +24,9 @@ pub(crate) enum Refused {
     /// No login can carry it (ledger 605).
     #[error("the password holds a control character; nobody could log in with it.")]
     ControlOctet,
+    /// It could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] new::Failed),
     /// What the system reports.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -47,6 +50,16 @@ pub(crate) fn ask() -> Result<Zeroizing<Vec<u8>>, Refused> {
         octets if has_control(octets) => Err(Refused::ControlOctet),
         _ => Ok(password),
     }
+}
+
+/// What `scheme` makes of a new password, on behalf of `program`.
+///
+/// # Errors
+/// See [`Refused`].
+pub(crate) fn ask_and_hash(program: &str, scheme: Scheme) -> Result<Zeroizing<String>, Refused> {
+    let password = ask()?;
+    note_length(program, scheme, &password);
+    Ok(Zeroizing::new(new::stored(scheme, &password)?))
 }
 
 /// Says on descriptor 2, for `program`, if `scheme` does not look at all of a

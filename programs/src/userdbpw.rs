@@ -10,11 +10,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use authlib::hmac_state::Hash;
-use authlib::password::new::{self, Scheme};
+use authlib::password::new::Scheme;
 use authlib::scram_keys;
-use zeroize::Zeroizing;
 
-use crate::new_password;
+use crate::new_password::{self, Refused};
 
 /// What is made of the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +28,7 @@ enum Failed {
     #[error("invalid argument.")]
     Argument,
     #[error(transparent)]
-    Refused(#[from] new_password::Refused),
-    #[error(transparent)]
-    New(#[from] new::Failed),
+    Refused(#[from] Refused),
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -78,13 +75,9 @@ fn form(arguments: &[OsString]) -> Result<Form, Failed> {
 }
 
 fn convert(form: Form) -> Result<(), Failed> {
-    let password = new_password::ask()?;
-    if let Form::Password(scheme) = form {
-        new_password::note_length("userdbpw", scheme, &password);
-    }
     let mut stored = match form {
-        Form::Password(scheme) => Zeroizing::new(new::stored(scheme, &password)?),
-        Form::Hmac(hash) => hash.stored(&password),
+        Form::Password(scheme) => new_password::ask_and_hash("userdbpw", scheme)?,
+        Form::Hmac(hash) => hash.stored(&new_password::ask()?),
     };
     stored.push('\n');
     io::stdout().write_all(stored.as_bytes())?;

@@ -135,14 +135,26 @@ struct Theirs {
 }
 
 impl Theirs {
-    fn start() -> Theirs {
+    /// `None` where it is left out.
+    fn start() -> Option<Theirs> {
+        if !is_here(courier::missing_authdaemond()) {
+            return None;
+        }
         let directory = tempfile::tempdir().unwrap();
         let daemon = Authdaemond::start(directory.path()).unwrap();
-        Theirs { _directory: directory, daemon }
+        Some(Theirs { _directory: directory, daemon })
     }
 
     fn etc(&self) -> PathBuf {
         self.daemon.configuration()
+    }
+
+    /// `userdb` as a directory, with another one in it.
+    fn userdb_as_directory(&self) -> PathBuf {
+        let directory = self.etc().join("userdb");
+        fs::create_dir_all(directory.join("sub")).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        directory
     }
 
     fn authtest(&mut self, words: &[&str]) -> bool {
@@ -184,10 +196,7 @@ fn their_data_base_is_read_by_us() {
 
 #[test]
 fn our_data_base_is_read_by_them() {
-    if !is_here(courier::missing_authdaemond()) {
-        return;
-    }
-    let mut theirs = Theirs::start();
+    let Some(mut theirs) = Theirs::start() else { return };
     let userdb = theirs.etc().join("userdb");
     write_private(&userdb, &crowd());
     compile(OUR_MAKEUSERDB, &userdb);
@@ -200,10 +209,7 @@ fn our_data_base_is_read_by_them() {
 
 #[test]
 fn every_stored_password_means_the_same_to_both() {
-    if !is_here(courier::missing_authdaemond()) {
-        return;
-    }
-    let mut theirs = Theirs::start();
+    let Some(mut theirs) = Theirs::start() else { return };
     let userdb = theirs.etc().join("userdb");
     let all = STORED.iter().copied().chain(NEVER.iter().map(|stored| (*stored, false)));
     let all: Vec<(usize, (&str, bool))> = all.enumerate().collect();
@@ -222,13 +228,8 @@ fn every_stored_password_means_the_same_to_both() {
 
 #[test]
 fn they_can_change_a_password_in_a_directory_that_we_compiled() {
-    if !is_here(courier::missing_authdaemond()) {
-        return;
-    }
-    let mut theirs = Theirs::start();
-    let directory = theirs.etc().join("userdb");
-    fs::create_dir_all(directory.join("sub")).unwrap();
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let Some(mut theirs) = Theirs::start() else { return };
+    let directory = theirs.userdb_as_directory();
     let record = format!("alice\tuid=5000|gid=5000|home=/h|systempw={}\n", STORED[0].0);
     write_private(&directory.join("sub/file"), &record);
     let made = Command::new(OUR_MAKEUSERDB).env("POSTRIDER_SYSCONFDIR", theirs.etc()).status().unwrap();
@@ -240,13 +241,8 @@ fn they_can_change_a_password_in_a_directory_that_we_compiled() {
 
 #[test]
 fn a_password_that_we_have_changed_is_known_to_them() {
-    if !is_here(courier::missing_authdaemond()) {
-        return;
-    }
-    let mut theirs = Theirs::start();
-    let directory = theirs.etc().join("userdb");
-    fs::create_dir_all(directory.join("sub")).unwrap();
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let Some(mut theirs) = Theirs::start() else { return };
+    let directory = theirs.userdb_as_directory();
     let record = |name: &str, stored: &str| format!("{name}\tuid=5000|gid=5000|home=/h|systempw={stored}\n");
     let accounts = record("alice", STORED[0].0) + &record("bob", STORED[0].0);
     write_private(&directory.join("sub/file"), &accounts);
@@ -265,10 +261,7 @@ fn a_password_that_we_have_changed_is_known_to_them() {
 
 #[test]
 fn what_our_userdbpw_makes_for_crypt_is_recognised_by_them() {
-    if !is_here(courier::missing_authdaemond()) {
-        return;
-    }
-    let mut theirs = Theirs::start();
+    let Some(mut theirs) = Theirs::start() else { return };
     let userdb = theirs.etc().join("userdb");
     let options = ["", "-md5", "-des", "-sha512", "-bcrypt", "-yescrypt"];
     let record = |(number, option): (usize, &&str)| {

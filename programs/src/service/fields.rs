@@ -1,6 +1,10 @@
 //! Messages as fields of octets, each behind its length. A process believes
 //! nothing that another one says before it has been read by [`Reader`].
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
 use zeroize::Zeroizing;
 
 /// A message that is no message.
@@ -34,6 +38,16 @@ impl Writer {
             Some(field) => self.number(1).octets(field),
             None => self.number(0),
         }
+    }
+
+    /// A path.
+    pub(super) fn path(self, path: &Path) -> Self {
+        self.octets(path.as_os_str().as_bytes())
+    }
+
+    /// A path that may be missing.
+    pub(super) fn optional_path(self, path: Option<&Path>) -> Self {
+        self.optional(path.map(|path| path.as_os_str().as_bytes()))
     }
 
     /// A number.
@@ -81,6 +95,16 @@ impl<'m> Reader<'m> {
         }
     }
 
+    /// The next field, which is a path.
+    pub(super) fn path(&mut self) -> Result<PathBuf, Malformed> {
+        self.octets().map(path)
+    }
+
+    /// The next field, which is a path, if it is not missing.
+    pub(super) fn optional_path(&mut self) -> Result<Option<PathBuf>, Malformed> {
+        Ok(self.optional()?.map(path))
+    }
+
     /// The next number.
     pub(super) fn number(&mut self) -> Result<u64, Malformed> {
         let (number, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
@@ -106,6 +130,10 @@ impl<'m> Reader<'m> {
     pub(super) fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
+}
+
+fn path(octets: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(octets))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Somebody whose credentials were good, on the way from one process to the
 //! next.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -18,6 +16,18 @@ pub(crate) struct Origin {
     pub(crate) port: String,
     /// Whether the client speaks TLS.
     pub(crate) tls: bool,
+}
+
+impl Origin {
+    /// `fields`, and behind them this.
+    pub(super) fn write(&self, fields: Writer) -> Writer {
+        fields.octets(self.ip.as_bytes()).octets(self.port.as_bytes()).number(u64::from(self.tls))
+    }
+
+    /// The one that comes next in `fields`.
+    pub(super) fn read(fields: &mut Reader<'_>) -> Result<Origin, Malformed> {
+        Ok(Origin { ip: fields.text()?, port: fields.text()?, tls: fields.flag()? })
+    }
 }
 
 /// A session that is to begin.
@@ -60,18 +70,13 @@ pub(super) fn decode_ended(message: &[u8]) -> Result<u64, Malformed> {
 impl Guest {
     /// The message.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        Writer::new(GUEST)
+        let fields = Writer::new(GUEST)
             .number(self.number)
             .octets(&self.address)
-            .octets(self.home.as_os_str().as_bytes())
-            .octets(self.maildir.as_os_str().as_bytes())
-            .octets(&self.options)
-            .octets(self.origin.ip.as_bytes())
-            .octets(self.origin.port.as_bytes())
-            .number(u64::from(self.origin.tls))
-            .number(u64::from(self.utf8))
-            .octets(&self.arrived)
-            .message()
+            .path(&self.home)
+            .path(&self.maildir)
+            .octets(&self.options);
+        self.origin.write(fields).number(u64::from(self.utf8)).octets(&self.arrived).message()
     }
 
     /// What `message` says.
@@ -80,20 +85,16 @@ impl Guest {
         let guest = Guest {
             number: fields.number()?,
             address: fields.octets()?.to_vec(),
-            home: path(fields.octets()?),
-            maildir: path(fields.octets()?),
+            home: fields.path()?,
+            maildir: fields.path()?,
             options: fields.octets()?.to_vec(),
-            origin: Origin { ip: fields.text()?, port: fields.text()?, tls: fields.flag()? },
+            origin: Origin::read(&mut fields)?,
             utf8: fields.flag()?,
             arrived: fields.octets()?.to_vec(),
         };
         fields.end()?;
         if guest.home.is_absolute() { Ok(guest) } else { Err(Malformed) }
     }
-}
-
-fn path(octets: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(octets))
 }
 
 #[cfg(test)]

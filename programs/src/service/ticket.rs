@@ -10,8 +10,6 @@
 //! whoever has taken over a front can log in as nobody whose password it was
 //! not told.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -92,8 +90,8 @@ impl Issued {
             .number(holder.gid.into())
             .octets(&groups)
             .octets(&holder.address)
-            .octets(holder.home.as_os_str().as_bytes())
-            .optional(holder.maildir.as_ref().map(|maildir| maildir.as_os_str().as_bytes()))
+            .path(&holder.home)
+            .optional_path(holder.maildir.as_deref())
             .octets(&holder.options)
             .message()
     }
@@ -110,8 +108,8 @@ impl Issued {
             gid,
             groups,
             address: fields.octets()?.to_vec(),
-            home: path(fields.octets()?),
-            maildir: fields.optional()?.map(path),
+            home: fields.path()?,
+            maildir: fields.optional_path()?,
             options: fields.octets()?.to_vec(),
         };
         fields.end()?;
@@ -126,15 +124,8 @@ impl Issued {
 impl Shown {
     /// The message.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        Writer::new(SHOWN)
-            .number(self.connection)
-            .octets(&self.ticket)
-            .octets(self.origin.ip.as_bytes())
-            .octets(self.origin.port.as_bytes())
-            .number(u64::from(self.origin.tls))
-            .number(u64::from(self.utf8))
-            .octets(&self.arrived)
-            .message()
+        let fields = Writer::new(SHOWN).number(self.connection).octets(&self.ticket);
+        self.origin.write(fields).number(u64::from(self.utf8)).octets(&self.arrived).message()
     }
 
     /// What `message` says.
@@ -143,7 +134,7 @@ impl Shown {
         let shown = Shown {
             connection: fields.number()?,
             ticket: number(fields.octets()?)?,
-            origin: Origin { ip: fields.text()?, port: fields.text()?, tls: fields.flag()? },
+            origin: Origin::read(&mut fields)?,
             utf8: fields.flag()?,
             arrived: fields.octets()?.to_vec(),
         };
@@ -170,10 +161,6 @@ impl Admission {
 
 fn number(octets: &[u8]) -> Result<Number, Malformed> {
     octets.try_into().map_err(|_| Malformed)
-}
-
-fn path(octets: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(octets))
 }
 
 #[cfg(test)]
