@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     part("lints", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
     })?;
+    part("documentation", documentation)?;
     part("promises", promises::run)?;
     let mut summary = part("tests", tests)?;
     summary.extend(part("fuzz targets", fuzz_for_a_while)?);
@@ -34,6 +35,15 @@ pub(crate) fn run() -> Result<()> {
 fn part<T>(name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("\n=== {name}");
     run().with_context(|| format!("{name}: failed"))
+}
+
+/// Every link in a comment leads somewhere.
+fn documentation() -> Result<()> {
+    let mut cargo = project::cargo()?;
+    cargo.env("RUSTDOCFLAGS", "--deny warnings").args(["doc", "--workspace", "--no-deps", "--quiet"]);
+    let status = cargo.status()?;
+    ensure!(status.success(), "cargo doc: {status}");
+    Ok(())
 }
 
 fn cargo(words: &[&str]) -> Result<()> {
