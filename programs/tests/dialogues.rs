@@ -29,9 +29,14 @@ const AT_ONCE: usize = 20;
 fn main() -> Outcome<ExitCode> {
     let mut arguments = Arguments::from_args();
     let at_once = *arguments.test_threads.get_or_insert(AT_ONCE);
-    let machine = Machine::look();
+    let mut machine = Machine::look();
     let directory = tempfile::Builder::new().prefix("postrider-").tempdir()?;
     let stands = Arc::new(Stands::start(directory.path(), at_once, machine.authdaemond && !arguments.list)?);
+
+    machine.tls = stands.have_tls();
+    if !machine.tls {
+        machine.left_out.push("dialogues inside TLS, since there is no openssl(1)".to_owned());
+    }
 
     let ledger = ledger::numbers()?;
     let mut trials: Vec<Trial> = machine.left_out.iter().map(|reason| nothing_left_out(reason)).collect();
@@ -61,7 +66,8 @@ struct Machine {
     root: bool,
     courier: bool,
     authdaemond: bool,
-    left_out: Option<String>,
+    tls: bool,
+    left_out: Vec<String>,
 }
 
 impl Machine {
@@ -69,7 +75,13 @@ impl Machine {
         let missing = courier::missing();
         let left_out = courier::missing_authdaemond();
         let root = nix::unistd::geteuid().is_root();
-        Machine { root, courier: missing.is_none(), authdaemond: left_out.is_none(), left_out }
+        Machine {
+            root,
+            courier: missing.is_none(),
+            authdaemond: left_out.is_none(),
+            tls: false,
+            left_out: left_out.into_iter().collect(),
+        }
     }
 }
 
@@ -110,6 +122,10 @@ fn ways(dialogue: &Dialogue, machine: &Machine) -> Vec<(&'static str, Play)> {
             ways.push(("service-at-once", |stands, dialogue| {
                 stands.service(&dialogue.at_once().ok_or("not at once")?, false)
             }));
+        }
+        if machine.tls && dialogue.tls {
+            ways.push(("service-stls", |stands, dialogue| stands.service_in_tls(dialogue, true)));
+            ways.push(("service-tls", |stands, dialogue| stands.service_in_tls(dialogue, false)));
         }
         if machine.root {
             ways.push(("service-ordinary-user", |stands, dialogue| stands.service(dialogue, true)));

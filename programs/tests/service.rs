@@ -34,7 +34,7 @@ impl House {
         let mut stand = Stand::new(&directory.path().join("stand"), &programs, false).unwrap();
         let message = Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets.to_vec()) };
         lay_out(&stand.account().home, &[message], stand.account().owner).unwrap();
-        let service = stand.service(false, &[], &[]).unwrap();
+        let service = stand.service(false, &[], &[], None).unwrap();
         House { service, stand, _directory: directory }
     }
 

@@ -104,7 +104,7 @@ impl House {
     fn serve(&self) -> (Service, String) {
         let log = self.directory.path().join("log");
         fs::write(&log, "").unwrap();
-        let mut service = Service::start(self.command(&[]), &self.path(""), &log).unwrap();
+        let mut service = Service::start(self.command(&[]), &self.path(""), &log, None).unwrap();
         service.connect().unwrap();
         let end = std::time::Instant::now() + testbed::PATIENCE;
         loop {

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::authdaemond::OurAuthdaemond;
 use crate::chain::{Account, Chain};
 use crate::maildrop::{Entry, Kind, lay_out};
-use crate::process::command_behind;
+use crate::process::{self, command_behind};
 use crate::service::Service;
 use crate::stand::{PATH, Programs, make_public};
 use crate::{Fault, Outcome};
@@ -266,7 +266,7 @@ impl Cells {
 
     /// The integrated service, with the settings of our authdaemond.
     fn service(&self) -> Outcome<Service> {
-        Service::start(self.server("postrider"), &self.configuration(), &self.log())
+        Service::start(self.server("postrider"), &self.configuration(), &self.log(), None)
     }
 
     /// The first program of a server that offers every mechanism.
@@ -313,14 +313,10 @@ impl Cells {
 /// They cannot be built.
 pub fn built(module: &Path) -> Outcome<Vec<PathBuf>> {
     let programs: Vec<PathBuf> = OURS.iter().map(|name| module.with_file_name(name)).collect();
-    if programs.iter().all(|program| program.exists()) {
-        return Ok(programs);
+    if !programs.iter().all(|program| program.exists()) {
+        process::build(&["programs", "front"])?;
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "programs", "--bins"]).current_dir(crate::root());
-    let status = command.status()?;
-    if status.success() { Ok(programs) } else { Err(format!("cargo build: {status}").into()) }
+    Ok(programs)
 }
 
 /// Our authdaemond there, which finds `module` beside itself.

@@ -21,6 +21,8 @@ pub struct Dialogue {
     pub state: State,
     /// Drivers it is limited to; empty if it is not.
     pub only: Vec<Driver>,
+    /// Whether it is the same inside TLS.
+    pub tls: bool,
     /// Environment of the server, beyond what every driver sets.
     pub environment: Vec<(String, String)>,
     /// Fields of the account's userdb record, beyond what every account has.

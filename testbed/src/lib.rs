@@ -34,6 +34,7 @@ pub mod slapd;
 pub mod sql;
 pub mod stand;
 pub mod stopwatch;
+pub mod tls;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -50,6 +50,20 @@ pub fn command_behind(words: &[OsString], program: &Path) -> Command {
     command
 }
 
+/// Has cargo build the programs of `packages`.
+///
+/// # Errors
+/// They cannot be built.
+pub fn build(packages: &[&str]) -> Outcome {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet", "--bins"]).current_dir(crate::root());
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(format!("cargo build: {status}").into()) }
+}
+
 /// Puts the program `from` at `to`, where others can reach it.
 ///
 /// By a link, else by another process: a file that this process has open for

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
+use crate::certificates::Certificates;
 use crate::chain::own_address;
 use crate::process::Running;
 
@@ -14,24 +15,41 @@ use crate::process::Running;
 pub struct Service {
     running: Running,
     address: SocketAddr,
+    tls_address: SocketAddr,
     log: PathBuf,
 }
 
 impl Service {
     /// Starts `postrider`, in which the caller has put environment and program,
-    /// with its accounts in `directory` and its log in `log`.
+    /// with its accounts in `directory` and its log in `log`; with TLS if there
+    /// are `certificates`.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(mut postrider: Command, directory: &Path, log: &Path) -> Outcome<Service> {
-        let address = own_address();
+    pub fn start(
+        mut postrider: Command,
+        directory: &Path,
+        log: &Path,
+        certificates: Option<&Certificates>,
+    ) -> Outcome<Service> {
+        let (address, tls_address) = (own_address(), own_address());
         postrider
             .args(["serve", "--listen", &address.to_string(), "--directory"])
             .arg(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::OpenOptions::new().append(true).open(log)?);
-        Ok(Service { running: Running::start(&mut postrider)?, address, log: log.to_owned() })
+        if let Some((certificate, key)) = certificates.map(Certificates::server) {
+            postrider.arg("--certificate").arg(certificate).arg("--key").arg(key);
+            postrider.args(["--listen-tls", &tls_address.to_string()]);
+        }
+        Ok(Service { running: Running::start(&mut postrider)?, address, tls_address, log: log.to_owned() })
+    }
+
+    /// Where it listens for clients that begin with TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address
     }
 
     /// Where it listens.
@@ -59,5 +77,13 @@ impl Service {
     /// It has ended, with its log; or it does not listen.
     pub fn connect(&mut self) -> Outcome<TcpStream> {
         self.running.connect("postrider", &self.log, self.address)
+    }
+
+    /// The same for clients that begin with TLS.
+    ///
+    /// # Errors
+    /// As [`connect`](Service::connect).
+    pub fn connect_for_tls(&mut self) -> Outcome<TcpStream> {
+        self.running.connect("postrider", &self.log, self.tls_address)
     }
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use crate::Outcome;
 use crate::authdaemond::OurAuthdaemond;
+use crate::certificates::Certificates;
 use crate::chain::{Account, Chain};
 use crate::courier::{self, Authdaemond};
 use crate::dialogue::Side;
@@ -211,7 +212,7 @@ impl Stand {
 
     /// `postrider serve`, with `environment` added to that of its first process
     /// and `fields` to the account's record; as the account's own user if
-    /// `ordinary`.
+    /// `ordinary`; with TLS if there are `certificates`.
     ///
     /// # Errors
     /// As [`chain`](Stand::chain).
@@ -220,6 +221,7 @@ impl Stand {
         ordinary: bool,
         environment: &[(String, String)],
         fields: &[String],
+        certificates: Option<&Certificates>,
     ) -> Outcome<Service> {
         let directory = self.directory.join("postrider");
         install(&self.account.record(fields), &directory, &self.programs.path("makeuserdb"))?;
@@ -232,7 +234,7 @@ impl Stand {
             chown(self.log(), Some(uid), Some(gid))?;
             command.uid(uid).gid(gid);
         }
-        Service::start(command, &directory, &self.log())
+        Service::start(command, &directory, &self.log(), certificates)
     }
 
     /// Our `authdaemond` with `record` as the only account; it is started when

@@ -45,7 +45,8 @@ pub(crate) fn name(directory: &Path) -> &str {
 /// Builds the programs as they are installed, and tells in which directory
 /// they lie.
 pub(crate) fn build_release() -> Result<PathBuf> {
-    let status = cargo()?.args(["build", "--release", "--package", "programs"]).status()?;
+    let status =
+        cargo()?.args(["build", "--release", "--package", "programs", "--package", "front"]).status()?;
     ensure!(status.success(), "the programs could not be built");
     Ok(target_directory()?.join("release"))
 }

@@ -99,7 +99,7 @@ pub(super) const TIMESTAMP: &str = "POSTRIDER_APOP_TIMESTAMP";
 /// The timestamp for APOP, if POP3_APOP switches that on (ledger 170): a new
 /// one, or that of the greeting that this connection has heard.
 pub(crate) fn timestamp(again: bool) -> Option<Vec<u8>> {
-    if !matches!(environment::octets("POP3_APOP").first(), Some(b'y' | b'Y')) {
+    if !is_yes("POP3_APOP") {
         return None;
     }
     if again {
@@ -135,10 +135,21 @@ pub(super) fn hints() -> Hints {
 /// The program that speaks TLS for us, if STLS is switched on and it can be
 /// run: `POP3_STARTTLS` and `COURIERTLS` (reference wire.md 5).
 pub(super) fn couriertls() -> Option<PathBuf> {
-    let switched_on = matches!(environment::octets("POP3_STARTTLS").first(), Some(b'y' | b'Y'));
+    let switched_on = is_yes("POP3_STARTTLS");
     let program = PathBuf::from(environment::non_empty("COURIERTLS")?);
     let executable = rustix::fs::access(&program, rustix::fs::Access::EXEC_OK).is_ok();
     (switched_on && executable).then_some(program)
+}
+
+/// Whether STLS is to be offered where TLS can be had without another program:
+/// unless `POP3_STARTTLS` says another thing than yes.
+pub(crate) fn stls_is_wanted() -> bool {
+    environment::non_empty("POP3_STARTTLS").is_none() || is_yes("POP3_STARTTLS")
+}
+
+/// Whether the variable `name` begins with `y` or `Y` (reference config.md 3).
+fn is_yes(name: &str) -> bool {
+    matches!(environment::octets(name).first(), Some(b'y' | b'Y'))
 }
 
 /// The name of this machine, as challenges tell it.

@@ -1,5 +1,6 @@
-//! postrider-front: sockets and the AUTHORIZATION state. It hears passwords and
-//! hands them to auth; it opens no file, and never learns whose account it was.
+//! postrider-front: sockets, TLS and the AUTHORIZATION state. It hears passwords
+//! and hands them to auth; it opens no file, and never learns whose account it
+//! was.
 //!
 //! ```text
 //!   client ──lines──> │       │ ──Question──> auth
@@ -10,11 +11,21 @@
 //!
 //! One thread that waits for everybody at once. A stranger costs an entry in a
 //! table, and the oldest goes if there are too many.
+//!
+//! A client that speaks TLS is a stranger like others while it shakes hands;
+//! then its conversation goes on with one end of a socket pair, and a
+//! tunnel lies between the other end and its socket, for as long as the
+//! session lasts. The TLS itself is another crate's ([`tls`]): this one is in
+//! the programs that open mail.
 
 mod client;
 mod clients;
+pub mod tls;
+mod tunnel;
+mod tunnels;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -26,9 +37,13 @@ use authlib::scram::Salt;
 use authlib::{Client as Asker, Record};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use zeroize::Zeroizing;
 
 use self::client::{Client, State};
 use self::clients::Clients;
+use self::tls::{MakeServer, Server, Session};
+use self::tunnel::Tunnel;
+use self::tunnels::Tunnels;
 use super::birth;
 use super::fields::Reader;
 use super::monitor;
@@ -38,6 +53,7 @@ use super::ticket::{Admission, Shown};
 use super::wire::Wire;
 use crate::log;
 use crate::login::conversation::Next;
+use crate::login::settings;
 
 /// The longest wait without a look at the clock.
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -53,10 +69,14 @@ const FIRST_CLIENT: u64 = 1 << 16;
 /// their turn.
 const AT_ONCE: usize = 64;
 
-/// Runs postrider-front.
+/// Most octets of a file with a certificate or a key.
+const PEM: u64 = 1024 * 1024;
+
+/// Runs postrider-front, whose TLS `make_server` makes.
 #[must_use]
-pub fn run() -> ExitCode {
-    let front = birth::as_account().and_then(|wire| Front::new(wire).map_err(|error| reason(&error)));
+pub fn run(make_server: MakeServer) -> ExitCode {
+    let wire = birth::as_account();
+    let front = wire.and_then(|wire| Front::new(wire, make_server).map_err(|error| reason(&error)));
     match front.map(Front::serve) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => failed(&reason(&error)),
@@ -74,15 +94,27 @@ struct Front {
     epoll: OwnedFd,
     monitor: Wire,
     auth: Option<Wire>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    make_server: MakeServer,
+    /// The file with the certificate, until the key has come too.
+    certificate: Option<OwnedFd>,
+    tls: Option<Box<dyn Server>>,
     clients: Clients,
+    tunnels: Tunnels,
     last_client: u64,
     /// The monitor has gone: nobody else is let in.
     closing: bool,
 }
 
+/// Where clients come from.
+struct Listener {
+    socket: TcpListener,
+    /// They begin with TLS.
+    implicit_tls: bool,
+}
+
 impl Front {
-    fn new(monitor: Wire) -> io::Result<Front> {
+    fn new(monitor: Wire, make_server: MakeServer) -> io::Result<Front> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &monitor, MONITOR)?;
         Ok(Front {
@@ -90,16 +122,21 @@ impl Front {
             monitor,
             auth: None,
             listeners: Vec::new(),
+            make_server,
+            certificate: None,
+            tls: None,
             clients: Clients::default(),
+            tunnels: Tunnels::default(),
             last_client: FIRST_CLIENT,
             closing: false,
         })
     }
 
-    /// Serves until the monitor has gone.
+    /// Serves until the monitor has gone, and those after it whose sessions need
+    /// TLS.
     fn serve(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(256);
-        while !self.closing {
+        while !self.closing || self.tunnels.len() > 0 {
             events.clear();
             let timeout = self.clients.next_deadline().map_or(TICK, until);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
@@ -112,9 +149,13 @@ impl Front {
                     MONITOR => self.hear_monitor()?,
                     AUTH => self.hear_auth()?,
                     token if token < FIRST_CLIENT => self.accept(token, now),
-                    token => self.hear_client(token, event.flags),
+                    token => match tunnels::client_of(token) {
+                        Some(client) => self.pump(client),
+                        None => self.hear_client(token, event.flags),
+                    },
                 }
             }
+            self.tunnels.end_the_slow(now);
             for late in self.clients.overdue(now) {
                 self.time_is_up(late);
             }
@@ -127,10 +168,7 @@ impl Front {
             let received = match self.monitor.receive() {
                 Ok(Some(received)) => received,
                 Ok(None) => return Ok(()),
-                Err(_) => {
-                    self.closing = true;
-                    return Ok(());
-                }
+                Err(_) => return self.let_nobody_in(),
             };
             match (Reader::new(&received.message), received.descriptor) {
                 (Ok((monitor::WIRE, _)), Some(descriptor)) => {
@@ -138,7 +176,12 @@ impl Front {
                     watch(&self.epoll, &wire, AUTH)?;
                     self.auth = Some(wire);
                 }
-                (Ok((monitor::LISTENER, _)), Some(descriptor)) => self.listen(descriptor.into())?,
+                (Ok((monitor::CERTIFICATE, _)), Some(descriptor)) => self.certificate = Some(descriptor),
+                (Ok((monitor::KEY, _)), Some(descriptor)) => self.know_key(descriptor)?,
+                (Ok((monitor::LISTENER, mut fields)), Some(descriptor)) => {
+                    let implicit_tls = fields.flag().map_err(io::Error::other)?;
+                    self.listen(Listener { socket: descriptor.into(), implicit_tls })?;
+                }
                 _ => match Admission::decode(&received.message) {
                     Ok((connection, admission)) => self.admitted(connection, admission),
                     Err(malformed) => return Err(io::Error::other(malformed)),
@@ -147,14 +190,34 @@ impl Front {
         }
     }
 
+    /// The monitor has gone, and whoever is not logged in.
+    fn let_nobody_in(&mut self) -> io::Result<()> {
+        self.closing = true;
+        epoll::delete(&self.epoll, &self.monitor)?;
+        // Others have these sockets too, so that closing ours does not end the watch.
+        for listener in self.listeners.drain(..) {
+            epoll::delete(&self.epoll, &listener.socket)?;
+        }
+        self.clients.tokens().into_iter().for_each(|token| self.close(token));
+        Ok(())
+    }
+
+    /// The key has come, to the certificate that came before.
+    fn know_key(&mut self, key: OwnedFd) -> io::Result<()> {
+        let certificate = self.certificate.take().ok_or_else(|| io::Error::other("a key alone"))?;
+        let server = (self.make_server)(&read(certificate)?, &read(key)?);
+        self.tls = Some(server.map_err(io::Error::other)?);
+        Ok(())
+    }
+
     /// Other fronts listen at the same socket; the kernel wakes one of us.
-    fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+    fn listen(&mut self, listener: Listener) -> io::Result<()> {
         let token = FIRST_LISTENER + self.listeners.len() as u64;
         if token >= FIRST_CLIENT {
             return Err(io::Error::other("too many listening sockets"));
         }
         let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-        epoll::add(&self.epoll, &listener, EventData::new_u64(token), flags)?;
+        epoll::add(&self.epoll, &listener.socket, EventData::new_u64(token), flags)?;
         self.listeners.push(listener);
         Ok(())
     }
@@ -163,12 +226,15 @@ impl Front {
         for _ in 0..AT_ONCE {
             let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
             let Some(listener) = self.listeners.get(index) else { return };
-            match listener.accept() {
+            match listener.socket.accept() {
                 Ok((socket, address)) => {
                     // Small replies leave at once; on a socket that has been reset it fails.
                     let _ = socket.set_nodelay(true);
                     let local = socket.local_addr().ok();
-                    self.welcome(Client::new(Stream::of(socket.into()), address, local, now));
+                    let stls = self.tls.is_some() && settings::stls_is_wanted();
+                    let implicit_tls = listener.implicit_tls;
+                    let client = Client::new(Stream::of(socket.into()), address, local, stls, now);
+                    self.welcome(client, implicit_tls);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error)
@@ -187,13 +253,20 @@ impl Front {
         }
     }
 
-    fn welcome(&mut self, mut client: Client) {
-        if let Some(oldest) = self.clients.one_too_many() {
-            self.close(oldest);
+    fn welcome(&mut self, mut client: Client, implicit_tls: bool) {
+        if self.is_full() {
+            // One who speaks TLS leaves two descriptors more in a moment.
+            match self.clients.oldest_stranger() {
+                Some(oldest) => self.close(oldest),
+                None => return client.close(),
+            }
         }
         self.last_client += 1;
         let token = self.last_client;
-        client.greet();
+        match implicit_tls {
+            true => client.begin_tls(self.new_session()),
+            false => client.greet(),
+        }
         let added = epoll::add(&self.epoll, &client.stream, EventData::new_u64(token), EventFlags::empty());
         if let Err(error) = added {
             return log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
@@ -202,12 +275,62 @@ impl Front {
         self.go_on(token);
     }
 
+    /// Whether nobody else can come: a client has a descriptor, a tunnel two.
+    fn is_full(&self) -> bool {
+        self.clients.are_too_many(2 * self.tunnels.len())
+    }
+
+    /// TLS with one more client, if that can be had.
+    fn new_session(&self) -> Option<Box<dyn Session>> {
+        let session = self.tls.as_ref()?.session();
+        session.inspect_err(|reason| log::error(&format_args!("TLS: {reason}"))).ok()
+    }
+
+    /// Goes on with a handshake.
+    fn shake(&mut self, token: u64) {
+        let Some(client) = self.clients.get(token) else { return };
+        match client.shake() {
+            Ok(Some(events)) => self.wait_for(token, events),
+            Ok(None) => {
+                if let Err(error) = self.tls_started(token) {
+                    log::error(&format_args!("TLS: {}", reason(&error)));
+                    self.close(token);
+                }
+            }
+            Err(error) => {
+                let peer = client.peer();
+                log::line(format_args!("DEBUG: TLS handshake failed, {peer}: {}", reason(&error)));
+                self.close(token);
+            }
+        }
+    }
+
+    /// Lays a tunnel between a client that has shaken hands and its conversation.
+    fn tls_started(&mut self, token: u64) -> io::Result<()> {
+        let Some(client) = self.clients.get(token) else { return Ok(()) };
+        let (inner, outer) = Stream::pair()?;
+        epoll::delete(&self.epoll, &client.stream)?;
+        epoll::add(&self.epoll, &outer, EventData::new_u64(token), EventFlags::empty())?;
+        if let Some((session, network)) = client.tls_started(outer) {
+            self.tunnels.add(token, Tunnel::new(network, inner, session));
+        }
+        self.go_on(token);
+        self.pump(token);
+        Ok(())
+    }
+
+    fn pump(&mut self, token: u64) {
+        if let Err(error) = self.tunnels.pump(token, &self.epoll) {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error)));
+        }
+    }
+
     fn hear_client(&mut self, token: u64, flags: EventFlags) {
         let Some(client) = self.clients.get(token) else { return };
         // While somebody else is asked nothing is read; that a client has gone is
         // heard all the same.
         let has_gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-        if (has_gone && !client.is_talking()) || (client.is_talking() && !client.take_arrived()) {
+        if (has_gone && !client.is_waited_for()) || (client.is_talking() && !client.take_arrived()) {
             return self.close(token);
         }
         self.go_on(token);
@@ -223,6 +346,7 @@ impl Front {
                 Err(_) => return self.close(token),
             }
             match client.state {
+                State::ShakingHands => return self.shake(token),
                 State::Talking => match client.next_line() {
                     Some(next) => self.obey(token, next),
                     None => {
@@ -253,8 +377,13 @@ impl Front {
                 let until = client.failed();
                 self.clients.set_deadline(token, until);
             }
-            // It is not offered.
-            Next::StartTls | Next::Close(_) => client.state = State::Closing,
+            Next::StartTls => {
+                let session = self.new_session();
+                if let Some(client) = self.clients.get(token) {
+                    client.begin_tls(session);
+                }
+            }
+            Next::Close(_) => client.state = State::Closing,
         }
     }
 
@@ -366,6 +495,13 @@ impl Front {
             client.close();
         }
     }
+}
+
+/// All of a file, which is not long.
+fn read(file: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    File::from(file).take(PEM).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 fn watch(epoll: &OwnedFd, source: impl AsFd, token: u64) -> io::Result<()> {

@@ -10,11 +10,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -32,10 +33,14 @@ use super::tickets::Tickets;
 use super::wire::{Received, Wire};
 use crate::log;
 
-/// A listening socket is for a front.
+/// A listening socket is for a front, and whether clients begin with TLS there.
 pub(super) const LISTENER: u8 = b'L';
 /// A wire is for asking auth, or for being asked by a front.
 pub(super) const WIRE: u8 = b'W';
+/// A file with a certificate chain is for a front.
+pub(super) const CERTIFICATE: u8 = b'C';
+/// The file with the key of the certificate that came before.
+pub(super) const KEY: u8 = b'K';
 
 /// A process that keeps ending is not started more often than this.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -58,11 +63,46 @@ pub(crate) struct Plan {
     /// Over how many processes the accounts of a uid are spread.
     pub(crate) shards: u64,
     /// The listening sockets.
-    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) listeners: Vec<Listener>,
+    /// The certificate of TLS, if it is spoken.
+    pub(crate) certificate: Option<Certificate>,
     /// The Maildir of accounts that have none of their own.
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+/// A listening socket.
+pub(crate) struct Listener {
+    /// The socket, which never blocks.
+    pub(crate) socket: TcpListener,
+    /// Clients begin with TLS there.
+    pub(crate) implicit_tls: bool,
+}
+
+/// Where the certificate of TLS is, and its key. Nobody here reads them: the
+/// files are opened for the fronts, which may not, and anew for each, so that a
+/// renewed one comes to the next front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    /// The certificate chain, in PEM.
+    pub(crate) chain: PathBuf,
+    /// The private key, in PEM; it may be in the same file.
+    pub(crate) key: PathBuf,
+}
+
+impl Certificate {
+    /// Both files.
+    ///
+    /// # Errors
+    /// A line for the log.
+    pub(crate) fn open(&self) -> Result<[OwnedFd; 2], String> {
+        let open = |path: &Path| {
+            let file = File::open(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)));
+            file.map(OwnedFd::from)
+        };
+        Ok([open(&self.chain)?, open(&self.key)?])
+    }
 }
 
 /// Names a process for as long as the service lives.
@@ -188,6 +228,8 @@ impl Monitor {
     }
 
     fn start_front(&mut self) -> io::Result<()> {
+        let certificate = self.plan.certificate.as_ref().map(Certificate::open).transpose();
+        let certificate = certificate.map_err(io::Error::other)?;
         let (fronts_end, auths_end) = Wire::pair()?;
         let token = self.start(Role::Front, "postrider-front", &front_ids()?)?;
         let wire = |token| Writer::new(WIRE).number(token).message();
@@ -195,9 +237,15 @@ impl Monitor {
             self.send(auth, wire(token), Some(auths_end.into_descriptor()));
         }
         self.send(token, wire(token), Some(fronts_end.into_descriptor()));
+        if let Some([chain, key]) = certificate {
+            self.send(token, Writer::new(CERTIFICATE).message(), Some(chain));
+            self.send(token, Writer::new(KEY).message(), Some(key));
+        }
         for listener in 0..self.plan.listeners.len() {
-            let listener = self.plan.listeners[listener].try_clone()?;
-            self.send(token, Writer::new(LISTENER).message(), Some(listener.into()));
+            let Listener { socket, implicit_tls } = &self.plan.listeners[listener];
+            let message = Writer::new(LISTENER).number(u64::from(*implicit_tls)).message();
+            let socket = socket.try_clone()?;
+            self.send(token, message, Some(socket.into()));
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
+};
 
 use crate::mailbox::Client;
 
@@ -16,6 +18,22 @@ impl Stream {
     /// The client on `descriptor`.
     pub(super) fn of(descriptor: OwnedFd) -> Stream {
         Stream(descriptor)
+    }
+
+    /// Two that are connected to each other.
+    ///
+    /// # Errors
+    /// What socketpair(2) reports.
+    pub(super) fn pair() -> io::Result<(Stream, Stream)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (one, other) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        Ok((Stream(one), Stream(other)))
+    }
+
+    /// There is nothing more to be given.
+    pub(super) fn finish(&self) {
+        // The other side may have gone.
+        let _ = shutdown(&self.0, Shutdown::Write);
     }
 
     /// Ends the connection; the descriptor goes with the value.

@@ -5,7 +5,7 @@ use std::path::Path;
 use testbed::Outcome;
 use testbed::stand::Programs;
 
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 9] = [
     env!("CARGO_BIN_EXE_couriertcpd"),
     env!("CARGO_BIN_EXE_courierpop3login"),
     env!("CARGO_BIN_EXE_authdaemond"),
@@ -14,11 +14,18 @@ const PROGRAMS: [&str; 10] = [
     env!("CARGO_BIN_EXE_makeuserdb"),
     env!("CARGO_BIN_EXE_postrider"),
     env!("CARGO_BIN_EXE_postrider-auth"),
-    env!("CARGO_BIN_EXE_postrider-front"),
     env!("CARGO_BIN_EXE_postrider-mailbox"),
 ];
 
+/// The program of another package that ours start.
+const FRONT: &str = "postrider-front";
+
 /// Copies them to `directory`.
 pub(crate) fn programs(directory: &Path) -> Outcome<Programs> {
-    Programs::copy(&PROGRAMS, directory)
+    let front = Path::new(PROGRAMS[0]).with_file_name(FRONT);
+    if !front.exists() {
+        testbed::process::build(&["front"])?;
+    }
+    let built: Vec<&Path> = PROGRAMS.iter().map(Path::new).chain([front.as_path()]).collect();
+    Programs::copy(&built, directory)
 }

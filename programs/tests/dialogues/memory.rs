@@ -28,7 +28,7 @@ pub(crate) fn octet_by_octet(dialogue: &Dialogue) -> Outcome {
 }
 
 fn on(dialogue: &Dialogue, at_once: usize) -> Outcome {
-    let stage = Stage { side: Side::Ours, door: Door::Login, maildir: None, log: None };
+    let stage = Stage { side: Side::Ours, door: Door::Login, maildir: None, log: None, tls: false };
     play(dialogue, &mut Core::new(dialogue, at_once), &stage)
 }
 

@@ -1,19 +1,28 @@
 //! Stands for as many dialogues as run at once.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use testbed::Outcome;
+use testbed::certificates::Certificates;
 use testbed::dialogue::{Dialogue, Side};
 use testbed::maildrop::lay_out;
 use testbed::play::{Door, Stage, play};
 use testbed::stand::{Cast, Stand, make_public};
+use testbed::tls::Tls;
 use testbed::wire::Wire;
 
 use crate::built;
 
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// The stands that are free.
-pub(crate) struct Stands(Mutex<Vec<Stand>>);
+pub(crate) struct Stands {
+    free: Mutex<Vec<Stand>>,
+    /// For the integrated service inside TLS, if they can be made here.
+    certificates: Option<Certificates>,
+}
 
 impl Stands {
     /// `count` stands below `directory`, with or without an `authdaemond`.
@@ -21,7 +30,14 @@ impl Stands {
         make_public(directory)?;
         let programs = built::programs(&directory.join("programs"))?;
         let stand = |number: usize| Stand::new(&directory.join(number.to_string()), &programs, authdaemond);
-        Ok(Stands(Mutex::new((0..count).map(stand).collect::<Outcome<_>>()?)))
+        let free = Mutex::new((0..count).map(stand).collect::<Outcome<_>>()?);
+        let certificates = Certificates::make(&directory.join("certificates"), LOCALHOST, "alice").ok();
+        Ok(Stands { free, certificates })
+    }
+
+    /// Whether TLS can be spoken.
+    pub(crate) fn have_tls(&self) -> bool {
+        self.certificates.is_some()
     }
 
     /// Plays on a program that serves a maildrop, through two pipes.
@@ -44,9 +60,27 @@ impl Stands {
     /// Plays on the integrated service.
     pub(crate) fn service(&self, dialogue: &Dialogue, ordinary: bool) -> Outcome {
         self.with(dialogue, |stand| {
-            let mut service = stand.service(ordinary, &dialogue.environment, &dialogue.fields)?;
+            let mut service = stand.service(ordinary, &dialogue.environment, &dialogue.fields, None)?;
             let mut connection = service.connect()?;
             perform(stand, dialogue, Side::Ours, Door::Login, &mut connection)
+        })
+    }
+
+    /// Plays on the integrated service inside TLS, begun by STLS or with the
+    /// connection.
+    pub(crate) fn service_in_tls(&self, dialogue: &Dialogue, stls: bool) -> Outcome {
+        let certificates = self.certificates.as_ref().ok_or("no certificates")?;
+        self.with(dialogue, |stand| {
+            let (environment, fields) = (&dialogue.environment, &dialogue.fields);
+            let mut service = stand.service(false, environment, fields, Some(certificates))?;
+            let mut connection = match stls {
+                true => Tls::begin_by_stls(service.connect()?, certificates)?,
+                false => Tls::begin(service.connect_for_tls()?, certificates)?,
+            };
+            let (maildir, log) = (stand.account().maildir(), stand.log());
+            let maildir = Some((maildir.as_path(), stand.account().owner));
+            let stage = Stage { side: Side::Ours, door: Door::Login, maildir, log: Some(&log), tls: true };
+            play(dialogue, &mut connection, &stage)
         })
     }
 
@@ -61,12 +95,13 @@ impl Stands {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Stand>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn perform(stand: &Stand, dialogue: &Dialogue, side: Side, door: Door, wire: &mut dyn Wire) -> Outcome {
     let (maildir, log) = (stand.account().maildir(), stand.log());
-    let stage = Stage { side, door, maildir: Some((&maildir, stand.account().owner)), log: Some(&log) };
+    let maildir = Some((maildir.as_path(), stand.account().owner));
+    let stage = Stage { side, door, maildir, log: Some(&log), tls: false };
     play(dialogue, wire, &stage)
 }

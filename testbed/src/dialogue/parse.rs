@@ -57,6 +57,7 @@ impl Reader {
             name: name.to_owned(),
             state: State::Connection,
             only: Vec::new(),
+            tls: true,
             environment: Vec::new(),
             fields: Vec::new(),
             maildrop: Vec::new(),
@@ -99,6 +100,7 @@ impl Reader {
                     _ => return Err("state: connection, authorization or transaction".into()),
                 };
             }
+            "tls" if value == "no" => self.dialogue.tls = false,
             "only" => self.dialogue.only = value.split(' ').map(driver).collect::<Outcome<_>>()?,
             "env" => {
                 let (name, value) = value.split_once('=').ok_or("env: NAME=VALUE")?;

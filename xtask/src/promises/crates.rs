@@ -33,6 +33,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("system", &["nix", "rustix", "thiserror", "zeroize"]),
     ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
+    // TLS before login; see the crate.
+    ("front", &["authlib", "programs", "rustls"]),
     ("authldap", &["authlib", "programs", "rustls", "system", "tlsclient", "zeroize"]),
     ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver"]),
     (
@@ -69,7 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("authsqlite", &["authlib", "programs", "rusqlite", "system", "zeroize"]),
     ("sqldriver", &["authlib", "tokio"]),
     ("tlsclient", &["authlib", "rustls"]),
-    ("testbed", &["base64", "hmac", "libtest-mimic", "md-5", "nix", "sha1", "sha2", "tempfile"]),
+    ("testbed", &["base64", "hmac", "libtest-mimic", "md-5", "nix", "rustls", "sha1", "sha2", "tempfile"]),
     ("xtask", &["anyhow", "nix", "system", "tempfile", "testbed"]),
 ];
 

@@ -7,7 +7,9 @@ use std::time::Instant;
 use authlib::sasl::Mechanism;
 use authlib::scram::Salt;
 use pop3::{Authorization, CREDENTIAL_LIMIT, LineReader};
+use rustix::event::epoll::EventFlags;
 
+use super::tls::{self, Session};
 use crate::log::{self, Peer};
 use crate::login::clock::{self, AfterFailure};
 use crate::login::conversation::{Conversation, Next};
@@ -23,6 +25,8 @@ const READ: usize = 4096;
 /// What a client is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
+    /// It shakes hands, as soon as it has taken what was said to it.
+    ShakingHands,
     /// It may say something.
     Talking,
     /// auth is asked about it.
@@ -41,6 +45,9 @@ pub(super) enum State {
 pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) state: State,
+    /// TLS while it shakes hands.
+    session: Option<Box<dyn Session>>,
+    greeted: bool,
     conversation: Conversation,
     /// Holds the beginning of a line; a client that says nothing has none.
     reader: Option<Box<LineReader>>,
@@ -54,22 +61,26 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that has connected from `address` to `local` `now`.
+    /// A client that has connected from `address` to `local` `now`, and may
+    /// begin TLS if `stls` says so.
     pub(super) fn new(
         stream: Stream,
         address: SocketAddr,
         local: Option<SocketAddr>,
+        stls: bool,
         now: Instant,
     ) -> Client {
         let origin = Origin { ip: shown(address.ip()), port: address.port().to_string(), tls: false };
         let peer = Peer::at(&origin.ip, &origin.port);
         let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
         let timestamp = settings::timestamp(false);
-        let authorization = Authorization::new(settings::offer(can_serve, false, false, timestamp));
+        let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
         let service = settings::service_at(local.map(|address| address.port()));
         Client {
             stream,
             state: State::Talking,
+            session: None,
+            greeted: false,
             conversation: Conversation::new(authorization, can_serve, service, peer),
             reader: None,
             arrived: Vec::new(),
@@ -83,6 +94,7 @@ impl Client {
 
     /// Says the greeting.
     pub(super) fn greet(&mut self) {
+        self.greeted = true;
         self.conversation.greet(&mut self.replies.out);
     }
 
@@ -97,6 +109,46 @@ impl Client {
     /// Gives back what a client that is told nothing does not need.
     pub(super) fn rest(&mut self) {
         self.replies.rest();
+    }
+
+    /// Has it shake hands next. What it has said before is forgotten
+    /// (ledger 115). Without TLS it is sent away.
+    pub(super) fn begin_tls(&mut self, session: Option<Box<dyn Session>>) {
+        self.state = if session.is_some() { State::ShakingHands } else { State::Closing };
+        self.session = session;
+        self.arrived = Vec::new();
+        self.reader = None;
+    }
+
+    /// Goes on with the handshake; for what it waits then, or `None` if it is
+    /// done.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub(super) fn shake(&mut self) -> io::Result<Option<EventFlags>> {
+        match &mut self.session {
+            Some(session) => tls::shake(&mut **session, &self.stream),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The handshake is done: the conversation goes on in clear on `stream`,
+    /// from the beginning. Gives TLS, and the stream that it is spoken on.
+    pub(super) fn tls_started(&mut self, stream: Stream) -> Option<(Box<dyn Session>, Stream)> {
+        let session = self.session.take()?;
+        let network = std::mem::replace(&mut self.stream, stream);
+        self.state = State::Talking;
+        self.origin.tls = true;
+        self.conversation.tls_started(session.channel());
+        if !self.greeted {
+            self.greet();
+        }
+        Some((session, network))
+    }
+
+    /// Whether it can be sent away: nobody but itself is waited for.
+    pub(super) fn is_waited_for(&self) -> bool {
+        matches!(self.state, State::Talking | State::ShakingHands)
     }
 
     /// Whether it is its turn to speak.
@@ -197,6 +249,11 @@ impl Client {
     /// Where it is.
     pub(super) fn origin(&self) -> Origin {
         self.origin.clone()
+    }
+
+    /// Where it is, as the log shows it.
+    pub(super) fn peer(&self) -> &Peer {
+        self.conversation.peer()
     }
 
     /// TCPREMOTEIP.

@@ -16,6 +16,7 @@ const OTHER_DESCRIPTORS: u64 = 128;
 
 /// The clients, by their tokens.
 pub(super) struct Clients {
+    /// How many descriptors there may be.
     room: usize,
     all: HashMap<u64, (Client, Instant)>,
     deadlines: BTreeSet<(Instant, u64)>,
@@ -24,7 +25,7 @@ pub(super) struct Clients {
 impl Default for Clients {
     fn default() -> Self {
         let descriptors = descriptors::most().saturating_sub(OTHER_DESCRIPTORS);
-        let room = usize::try_from(descriptors).unwrap_or(MOST).clamp(1, MOST);
+        let room = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
         Clients { room, all: HashMap::new(), deadlines: BTreeSet::new() }
     }
 }
@@ -66,16 +67,22 @@ impl Clients {
         self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, token)| *token).collect()
     }
 
-    /// Who has to go so that another one finds room, if there is none.
-    pub(super) fn one_too_many(&mut self) -> Option<u64> {
-        if self.all.len() < self.room { None } else { self.oldest_stranger() }
+    /// Whether nobody else finds room, with `others` descriptors in use beside
+    /// those of clients.
+    pub(super) fn are_too_many(&self, others: usize) -> bool {
+        self.all.len() >= MOST || self.all.len() + others >= self.room
+    }
+
+    /// All of them.
+    pub(super) fn tokens(&self) -> Vec<u64> {
+        self.all.keys().copied().collect()
     }
 
     /// The one who has been here for the longest time and is being waited for.
     /// All have the same time for their login, so it is the one whose time
     /// ends first.
     pub(super) fn oldest_stranger(&self) -> Option<u64> {
-        let talking = |token: &u64| self.all.get(token).is_some_and(|(client, _)| client.is_talking());
-        self.deadlines.iter().map(|(_, token)| *token).find(talking)
+        let waited_for = |token: &u64| self.all.get(token).is_some_and(|(client, _)| client.is_waited_for());
+        self.deadlines.iter().map(|(_, token)| *token).find(waited_for)
     }
 }

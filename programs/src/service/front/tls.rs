@@ -1,0 +1,133 @@
+//! What a front has to know of TLS: this, and nothing of a library.
+//!
+//! ```text
+//!   network ──read_tls──>  │ Session │ ──read───> plaintext
+//!           <──write_tls── │         │ <──write──
+//! ```
+//!
+//! A session does no I/O of its own. That is for the front, which shakes hands
+//! and then pumps.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use authlib::sasl::Channel;
+use rustix::event::epoll::EventFlags;
+
+use crate::mailbox::Client as _;
+use crate::service::stream::Stream;
+
+/// Makes a [`Server`] of a certificate chain and a private key, both in PEM; or
+/// says what is wrong with them.
+pub type MakeServer = fn(certificate: &[u8], key: &[u8]) -> Result<Box<dyn Server>, String>;
+
+/// The server's side of TLS, with a certificate.
+pub trait Server {
+    /// A session with a client that has said nothing yet.
+    ///
+    /// # Errors
+    /// A line for the log.
+    fn session(&self) -> Result<Box<dyn Session>, String>;
+}
+
+/// TLS with one client.
+pub trait Session {
+    /// Takes what has come from `network`; how many octets, 0 at the end.
+    ///
+    /// # Errors
+    /// What `network` reports, or that it is no TLS (`InvalidData`): there is
+    /// still an alert to be written then.
+    fn read_tls(&mut self, network: &mut dyn Read) -> io::Result<usize>;
+
+    /// Gives to `network`, as much as that takes at once.
+    ///
+    /// # Errors
+    /// What `network` reports.
+    fn write_tls(&mut self, network: &mut dyn Write) -> io::Result<usize>;
+
+    /// Whether [`read_tls`](Session::read_tls) is to be called: all plaintext
+    /// has been read, and there may be more.
+    fn wants_read(&self) -> bool;
+
+    /// Whether there is something for [`write_tls`](Session::write_tls).
+    fn wants_write(&self) -> bool;
+
+    /// Whether plaintext cannot be spoken yet.
+    fn is_handshaking(&self) -> bool;
+
+    /// Takes plaintext, as much as `buffer` has room for; `None` if there is
+    /// none now, 0 at the end.
+    ///
+    /// # Errors
+    /// There will be none any more.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
+
+    /// Takes all of `octets`, to be written as TLS.
+    ///
+    /// # Errors
+    /// It cannot be.
+    fn write(&mut self, octets: &[u8]) -> io::Result<()>;
+
+    /// There is no more plaintext from this side (close_notify).
+    fn close(&mut self);
+
+    /// What the channel vouches for, once there is one.
+    fn channel(&self) -> Channel;
+}
+
+/// Goes on with a handshake; for what it waits then, or `None` if it is done.
+///
+/// # Errors
+/// It has failed. The client has been sent why, if it takes that.
+pub(super) fn shake(session: &mut dyn Session, network: &Stream) -> io::Result<Option<EventFlags>> {
+    loop {
+        if !flush(session, network)? {
+            return Ok(Some(EventFlags::OUT));
+        }
+        if !session.is_handshaking() {
+            return Ok(None);
+        }
+        match session.read_tls(&mut Network(network)) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(EventFlags::IN)),
+            Err(error) => {
+                let _alert = flush(session, network);
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Gives to the network what there is for it; whether it has taken all.
+///
+/// # Errors
+/// The client has gone.
+pub(super) fn flush(session: &mut dyn Session, network: &Stream) -> io::Result<bool> {
+    while session.wants_write() {
+        match session.write_tls(&mut Network(network)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// A client's socket as libraries see sockets that are not waited for.
+pub(super) struct Network<'s>(pub(super) &'s Stream);
+
+impl Read for Network<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.take(buffer)?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Network<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.give(octets)?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

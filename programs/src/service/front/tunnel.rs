@@ -1,0 +1,160 @@
+//! A client that speaks TLS, and the socket on which its conversation and then
+//! its session see clear text.
+//!
+//! ```text
+//!   client ──network──> │ session │ ──inner──> conversation, later mailbox process
+//!          <─────────── │         │ <─────────
+//! ```
+//!
+//! What one side does not take the other is not asked for, so a tunnel holds a
+//! few records at most. The end of the client is passed on; the end of the
+//! other side ends the tunnel, when the client has all that was said to it.
+
+use std::io::{self, ErrorKind};
+
+use rustix::event::epoll::EventFlags;
+
+use super::tls::{Network, Session, flush};
+use crate::mailbox::Client as _;
+use crate::service::stream::Stream;
+
+/// Octets that are passed on at once, a record of TLS.
+const CHUNK: usize = 16 * 1024;
+/// So many times, before others have their turn.
+const ROUNDS: usize = 8;
+
+/// A tunnel in use.
+pub(super) struct Tunnel {
+    pub(super) network: Side,
+    pub(super) inner: Side,
+    session: Box<dyn Session>,
+    /// What the client has said and the inner side has had no room for.
+    waiting: Vec<u8>,
+    /// The client says nothing more, and the inner side knows.
+    heard_all: bool,
+    /// The inner side says nothing more, and the client is being told.
+    said_all: bool,
+}
+
+/// One of the two sockets.
+pub(super) struct Side {
+    pub(super) stream: Stream,
+    /// For what it is watched, if it is.
+    pub(super) watched_for: EventFlags,
+}
+
+impl Side {
+    fn new(stream: Stream) -> Side {
+        Side { stream, watched_for: EventFlags::empty() }
+    }
+}
+
+impl Tunnel {
+    /// Between `network`, with whose client `session` has shaken hands, and
+    /// `inner`. Neither is watched.
+    pub(super) fn new(network: Stream, inner: Stream, session: Box<dyn Session>) -> Tunnel {
+        let (network, inner) = (Side::new(network), Side::new(inner));
+        Tunnel { network, inner, session, waiting: Vec::new(), heard_all: false, said_all: false }
+    }
+
+    /// Passes on what there is; whether the tunnel is still needed.
+    ///
+    /// # Errors
+    /// The client has gone, or speaks no TLS.
+    pub(super) fn pump(&mut self) -> io::Result<bool> {
+        for _ in 0..ROUNDS {
+            let has_said = self.outwards()?;
+            let has_heard = self.inwards()?;
+            if !has_said && !has_heard {
+                break;
+            }
+        }
+        Ok(!self.said_all || self.session.wants_write())
+    }
+
+    /// For what each side is to be watched.
+    pub(super) fn interests(&self) -> (EventFlags, EventFlags) {
+        let says = self.session.wants_write();
+        let network_in = !self.heard_all && self.waiting.is_empty() && self.session.wants_read();
+        let network = when(network_in, EventFlags::IN) | when(says, EventFlags::OUT);
+        let inner_in = when(!self.said_all && !says, EventFlags::IN);
+        (network, inner_in | when(!self.waiting.is_empty(), EventFlags::OUT))
+    }
+
+    /// Whether the inner side has ended.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.said_all
+    }
+
+    /// Ends the client's connection.
+    pub(super) fn close(self) {
+        self.network.stream.forget_arrived();
+        self.network.stream.close();
+    }
+
+    /// From the inner side to the client; whether something has come.
+    fn outwards(&mut self) -> io::Result<bool> {
+        if !flush(&mut *self.session, &self.network.stream)? || self.said_all {
+            return Ok(false);
+        }
+        let mut buffer = [0; CHUNK];
+        // An inner side that fails has ended.
+        match self.inner.stream.take(&mut buffer).unwrap_or(Some(0)) {
+            None => return Ok(false),
+            Some(0) => {
+                self.said_all = true;
+                self.session.close();
+            }
+            Some(octets) => self.session.write(&buffer[..octets])?,
+        }
+        flush(&mut *self.session, &self.network.stream)?;
+        Ok(true)
+    }
+
+    /// From the client to the inner side; whether something has come.
+    fn inwards(&mut self) -> io::Result<bool> {
+        if !self.deliver()? || self.heard_all || !self.session.wants_read() {
+            return Ok(false);
+        }
+        match self.session.read_tls(&mut Network(&self.network.stream)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => {
+                let _alert = flush(&mut *self.session, &self.network.stream);
+                return Err(error);
+            }
+        }
+        self.deliver()?;
+        Ok(true)
+    }
+
+    /// Gives plaintext to the inner side; whether that has taken all there is.
+    fn deliver(&mut self) -> io::Result<bool> {
+        loop {
+            while !self.waiting.is_empty() {
+                // One that has ended needs nothing; what it has said is still on its way.
+                let all = self.waiting.len();
+                let Some(given) = self.inner.stream.give(&self.waiting).unwrap_or(Some(all)) else {
+                    return Ok(false);
+                };
+                self.waiting.drain(..given);
+            }
+            let mut buffer = [0; CHUNK];
+            match self.session.read(&mut buffer)? {
+                None => return Ok(true),
+                Some(0) => {
+                    if !self.heard_all {
+                        self.heard_all = true;
+                        self.inner.stream.finish();
+                    }
+                    return Ok(true);
+                }
+                Some(octets) => self.waiting = buffer[..octets].to_vec(),
+            }
+        }
+    }
+}
+
+fn when(condition: bool, events: EventFlags) -> EventFlags {
+    if condition { events } else { EventFlags::empty() }
+}

@@ -1,0 +1,104 @@
+//! Every tunnel of a front, and until when those are kept whose inner side has
+//! ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::tunnel::{Side, Tunnel};
+
+/// Marks the token of a tunnel's socket to the network.
+const NETWORK: u64 = 1 << 62;
+/// Marks that of its inner one.
+const INNER: u64 = 1 << 63;
+
+/// How long a client may take to hear the last that is said to it, as long as
+/// a mailbox process waits for one that does not read.
+const LAST_WORDS: Duration = Duration::from_secs(600);
+
+/// The tunnels, by the tokens of their clients.
+#[derive(Default)]
+pub(super) struct Tunnels {
+    all: HashMap<u64, Tunnel>,
+    /// Those whose inner side has ended. All get the same time, so the first
+    /// one's is over first.
+    ending: VecDeque<(Instant, u64)>,
+}
+
+/// The client whose tunnel has the socket with `token`, if one has.
+pub(super) fn client_of(token: u64) -> Option<u64> {
+    (token & (NETWORK | INNER) != 0).then_some(token & !(NETWORK | INNER))
+}
+
+impl Tunnels {
+    /// Adds the tunnel of the client `token`.
+    pub(super) fn add(&mut self, token: u64, tunnel: Tunnel) {
+        self.all.insert(token, tunnel);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Passes on what the tunnel of the client `token` has, and ends it if it is
+    /// over.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) reports; the tunnel has ended.
+    pub(super) fn pump(&mut self, token: u64, epoll: &OwnedFd) -> io::Result<()> {
+        let Some(tunnel) = self.all.get_mut(&token) else { return Ok(()) };
+        let was_ending = tunnel.has_said_all();
+        // One that fails has lost its client, or speaks no TLS with it.
+        let watched = match tunnel.pump() {
+            Ok(true) => watch(tunnel, token, epoll),
+            Ok(false) | Err(_) => {
+                self.end(token);
+                return Ok(());
+            }
+        };
+        if tunnel.has_said_all() && !was_ending {
+            self.ending.push_back((Instant::now() + LAST_WORDS, token));
+        }
+        watched.inspect_err(|_| self.end(token))
+    }
+
+    /// Ends those that have had time enough `now`.
+    pub(super) fn end_the_slow(&mut self, now: Instant) {
+        while let Some(&(deadline, token)) = self.ending.front()
+            && deadline <= now
+        {
+            self.ending.pop_front();
+            self.end(token);
+        }
+    }
+
+    fn end(&mut self, token: u64) {
+        if let Some(tunnel) = self.all.remove(&token) {
+            tunnel.close();
+        }
+    }
+}
+
+fn watch(tunnel: &mut Tunnel, token: u64, epoll: &OwnedFd) -> io::Result<()> {
+    let (network, inner) = tunnel.interests();
+    watch_side(&mut tunnel.network, network, token | NETWORK, epoll)?;
+    watch_side(&mut tunnel.inner, inner, token | INNER, epoll)
+}
+
+/// A side for which nothing is wanted is not watched at all, else its end would
+/// wake us again and again.
+fn watch_side(side: &mut Side, events: EventFlags, token: u64, epoll: &OwnedFd) -> io::Result<()> {
+    let data = EventData::new_u64(token);
+    match (side.watched_for.is_empty(), events.is_empty()) {
+        _ if side.watched_for == events => {}
+        (true, _) => epoll::add(epoll, &side.stream, data, events)?,
+        (false, true) => epoll::delete(epoll, &side.stream)?,
+        (false, false) => epoll::modify(epoll, &side.stream, data, events)?,
+    }
+    side.watched_for = events;
+    Ok(())
+}
