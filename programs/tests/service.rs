@@ -8,6 +8,8 @@ mod built;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,7 @@ use testbed::{Outcome, PATIENCE};
 struct House {
     service: Service,
     stand: Stand,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl House {
@@ -35,7 +37,7 @@ impl House {
         let message = Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets.to_vec()) };
         lay_out(&stand.account().home, &[message], stand.account().owner).unwrap();
         let service = stand.service(false, &[], &[], None).unwrap();
-        House { service, stand, _directory: directory }
+        House { service, stand, directory }
     }
 
     fn new() -> House {
@@ -69,6 +71,15 @@ impl House {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Where its accounts are, and its log.
+    fn accounts(&self) -> (PathBuf, PathBuf) {
+        (self.directory.path().join("stand/postrider"), self.stand.log())
+    }
+
+    fn program(&self) -> PathBuf {
+        self.directory.path().join("bin/postrider")
     }
 
     fn log(&self) -> String {
@@ -162,6 +173,23 @@ fn a_thousand_strangers_who_say_nothing_hold_up_nobody() {
         stranger.read_exact(&mut greeting).unwrap();
         assert_eq!(&greeting, b"+OK");
     }
+}
+
+#[test]
+fn where_descriptors_are_few_the_oldest_stranger_goes_and_logins_succeed() {
+    let mut house = House::new();
+    house.log_in_again().quit().unwrap();
+    let (directory, log) = house.accounts();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -n 140 && exec \"$0\" \"$@\""]).arg(house.program());
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    house.service = Service::start(command, &directory, &log, None).unwrap();
+    let strangers: Vec<_> = (0..300).map(|_| house.service.connect().unwrap()).collect();
+    for _ in 0..5 {
+        house.log_in_again().quit().unwrap();
+    }
+    drop(strangers);
+    assert!(!house.log().contains("accept: "), "{}", house.log());
 }
 
 #[test]

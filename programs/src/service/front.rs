@@ -29,7 +29,7 @@ use std::io::{self, Read};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use authlib::protocol::request;
@@ -64,6 +64,9 @@ const AUTH: u64 = 1;
 /// [`FIRST_CLIENT`].
 const FIRST_LISTENER: u64 = 2;
 const FIRST_CLIENT: u64 = 1 << 16;
+
+/// How long nobody is let in when accept(2) fails for want of something.
+const REST: Duration = Duration::from_secs(1);
 
 /// Connections taken at once from one listening socket, before others have
 /// their turn.
@@ -102,6 +105,8 @@ struct Front {
     clients: Clients,
     tunnels: Tunnels,
     last_client: u64,
+    /// While the machine is short of something nobody is let in.
+    resting_until: Option<Instant>,
     /// The monitor has gone: nobody else is let in.
     closing: bool,
 }
@@ -128,6 +133,7 @@ impl Front {
             clients: Clients::default(),
             tunnels: Tunnels::default(),
             last_client: FIRST_CLIENT,
+            resting_until: None,
             closing: false,
         })
     }
@@ -155,6 +161,7 @@ impl Front {
                     },
                 }
             }
+            self.end_rest(now)?;
             self.tunnels.end_the_slow(now);
             for late in self.clients.overdue(now) {
                 self.time_is_up(late);
@@ -196,7 +203,8 @@ impl Front {
         epoll::delete(&self.epoll, &self.monitor)?;
         // Others have these sockets too, so that closing ours does not end the watch.
         for listener in self.listeners.drain(..) {
-            epoll::delete(&self.epoll, &listener.socket)?;
+            // While we rest it is not watched.
+            let _it_was_not_watched = epoll::delete(&self.epoll, &listener.socket);
         }
         self.clients.tokens().into_iter().for_each(|token| self.close(token));
         Ok(())
@@ -210,14 +218,13 @@ impl Front {
         Ok(())
     }
 
-    /// Other fronts listen at the same socket; the kernel wakes one of us.
+    /// Other fronts listen at the same socket.
     fn listen(&mut self, listener: Listener) -> io::Result<()> {
         let token = FIRST_LISTENER + self.listeners.len() as u64;
         if token >= FIRST_CLIENT {
             return Err(io::Error::other("too many listening sockets"));
         }
-        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-        epoll::add(&self.epoll, &listener.socket, EventData::new_u64(token), flags)?;
+        watch_listener(&self.epoll, &listener, token)?;
         self.listeners.push(listener);
         Ok(())
     }
@@ -242,15 +249,34 @@ impl Front {
                         error.kind(),
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
                     ) => {}
-                Err(error) => {
-                    log::error(&format_args!("accept: {}", reason(&error)));
-                    if let Some(oldest) = self.clients.oldest_stranger() {
-                        self.close(oldest);
-                    }
-                    return;
-                }
+                Err(error) => return self.cannot_accept(&error, now),
             }
         }
+    }
+
+    /// Makes room, and lets new clients wait in the kernel for a moment: nobody
+    /// spins when the machine is short already (as ledger 514).
+    fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
+        log::error(&format_args!("accept: {}", reason(error)));
+        if let Some(oldest) = self.clients.oldest_stranger() {
+            self.close(oldest);
+        }
+        for listener in &self.listeners {
+            let _it_was_not_watched = epoll::delete(&self.epoll, &listener.socket);
+        }
+        self.resting_until = Some(now + REST);
+    }
+
+    /// Listens again after a rest.
+    fn end_rest(&mut self, now: Instant) -> io::Result<()> {
+        if self.closing || self.resting_until.is_none_or(|until| now < until) {
+            return Ok(());
+        }
+        self.resting_until = None;
+        for (index, listener) in self.listeners.iter().enumerate() {
+            watch_listener(&self.epoll, listener, FIRST_LISTENER + index as u64)?;
+        }
+        Ok(())
     }
 
     fn welcome(&mut self, mut client: Client, implicit_tls: bool) {
@@ -502,6 +528,12 @@ fn read(file: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut octets = Zeroizing::new(Vec::with_capacity(16 * 1024));
     File::from(file).take(PEM).read_to_end(&mut octets)?;
     Ok(octets)
+}
+
+/// The kernel wakes one of those who listen at the same socket.
+fn watch_listener(epoll: &OwnedFd, listener: &Listener, token: u64) -> io::Result<()> {
+    let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+    Ok(epoll::add(epoll, &listener.socket, EventData::new_u64(token), flags)?)
 }
 
 fn watch(epoll: &OwnedFd, source: impl AsFd, token: u64) -> io::Result<()> {
