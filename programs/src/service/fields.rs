@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 #[error("a message between processes is malformed")]
 pub(super) struct Malformed;
 
+/// Octets that most messages have room in.
+const USUAL: usize = 512;
+
 /// Writes a message.
 #[derive(Default)]
 pub(super) struct Writer(Zeroizing<Vec<u8>>);
@@ -19,16 +22,28 @@ pub(super) struct Writer(Zeroizing<Vec<u8>>);
 impl Writer {
     /// A message that begins with `kind`.
     pub(super) fn new(kind: u8) -> Self {
-        let mut octets = Zeroizing::new(Vec::with_capacity(super::wire::LIMIT));
-        octets.push(kind);
-        Writer(octets)
+        let mut writer = Writer(Zeroizing::new(Vec::with_capacity(USUAL)));
+        writer.put(&[kind]);
+        writer
+    }
+
+    /// Appends `octets`. What grows is copied by hand, since a vector that grows
+    /// by itself would leave passwords behind.
+    fn put(&mut self, octets: &[u8]) {
+        let needed = self.0.len() + octets.len();
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * self.0.capacity())));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(octets);
     }
 
     /// A field of any octets.
     pub(super) fn octets(mut self, field: &[u8]) -> Self {
         let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(field);
+        self.put(&length.to_le_bytes());
+        self.put(field);
         self
     }
 
@@ -52,7 +67,7 @@ impl Writer {
 
     /// A number.
     pub(super) fn number(mut self, number: u64) -> Self {
-        self.0.extend_from_slice(&number.to_le_bytes());
+        self.put(&number.to_le_bytes());
         self
     }
 
@@ -159,6 +174,16 @@ mod tests {
             while reader.octets().is_ok() && reader.optional().is_ok() {}
             let _ = (reader.flag(), reader.small::<u32>(), reader.end());
         }
+    }
+
+    #[test]
+    fn a_long_message_grows_and_stays_whole() {
+        let long = [7; 5000];
+        let message = Writer::new(1).octets(&long).number(9).octets(&long).message();
+        let (_, mut reader) = Reader::new(&message).unwrap();
+        assert_eq!((reader.octets().unwrap(), reader.number()), (&long[..], Ok(9)));
+        assert_eq!(reader.octets().unwrap(), &long);
+        assert!(message.capacity() < crate::service::wire::LIMIT);
     }
 
     #[test]

@@ -488,6 +488,7 @@ impl Front {
             Admission::Unavailable => {
                 if let Some(client) = self.clients.get(token) {
                     client.cannot_tell();
+                    client.state = State::Closing;
                     // Not watched any more, so this is the only try.
                     let _ = client.send();
                 }

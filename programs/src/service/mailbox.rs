@@ -134,11 +134,14 @@ impl House {
         if let Err(error) = self.watch(&self.wire, MONITOR, EventFlags::IN) {
             log::error(&format_args!("epoll_ctl: {}", reason(&error)));
         }
-        if let Some(Received { message, descriptor: Some(descriptor) }) = received {
-            match Guest::decode(&message) {
-                Ok(guest) => self.receive(guest, Stream::of(descriptor)),
-                Err(malformed) => log::error(&malformed),
+        let Some(Received { message, descriptor }) = received else { return };
+        match (Guest::decode(&message), descriptor) {
+            (Ok(guest), Some(descriptor)) => self.receive(guest, Stream::of(descriptor)),
+            (Ok(guest), None) => {
+                log::error(&"a client was sent away: there is no descriptor left");
+                self.tell_ended(guest.number);
             }
+            (Err(malformed), _) => log::error(&malformed),
         }
     }
 

@@ -10,7 +10,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Longest message, in octets: a client's credentials, or an account with all
 /// that its client has said already.
@@ -24,7 +24,8 @@ pub(super) struct Wire(OwnedFd);
 pub(super) struct Received {
     /// The message; it may hold a password.
     pub(super) message: Zeroizing<Vec<u8>>,
-    /// The descriptor that came with it.
+    /// The descriptor that came with it; none also where this process has no
+    /// room for one more.
     pub(super) descriptor: Option<OwnedFd>,
 }
 
@@ -77,12 +78,12 @@ impl Wire {
     /// # Errors
     /// The other side has gone (`UnexpectedEof`), or has sent what is too long.
     pub(super) fn receive(&self) -> io::Result<Option<Received>> {
-        let mut message = Zeroizing::new(vec![0; LIMIT]);
+        let mut buffer = [0; LIMIT];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let received = loop {
-            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut message)], &mut ancillary, flags) {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 result => break result?,
@@ -92,13 +93,16 @@ impl Wire {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        if received.bytes == 0 {
+        // No longer than it is, and only so much to wipe: this is on the way of each login.
+        let said = &mut buffer[..received.bytes];
+        let message = Zeroizing::new(said.to_vec());
+        said.zeroize();
+        if message.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
         }
-        message.truncate(received.bytes);
         Ok(Some(Received { message, descriptor }))
     }
 }

@@ -276,8 +276,11 @@ impl Client {
         std::mem::take(&mut self.arrived)
     }
 
-    /// Ends the connection.
+    /// Ends the connection, unless it may be a mailbox process's already.
     pub(super) fn close(self) {
+        if self.state == State::Admitting {
+            return;
+        }
         log::disconnected(self.conversation.peer());
         self.stream.forget_arrived();
         self.stream.close();
