@@ -23,10 +23,9 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::birth;
 use super::desk::{Asker, Desk};
-use super::fields::Reader;
-use super::monitor;
+use super::order::Order;
 use super::question::Question;
-use super::wire::{Received, Wire};
+use super::wire::Wire;
 use crate::authdaemond::{self, Caller, Office, Settings};
 use crate::log;
 
@@ -108,18 +107,14 @@ impl Auth {
     /// Takes wires to new fronts; whether the monitor is there.
     fn hear_monitor(&mut self) -> bool {
         loop {
-            let Received { message, descriptor } = match self.desk.monitor.receive() {
-                Ok(Some(received)) => received,
+            let (front, descriptor) = match Order::next(&self.desk.monitor) {
+                Ok(Some(Order::Wire(front, wire))) if front & WORKER == 0 => (front, wire),
                 Ok(None) => return true,
+                Ok(Some(_)) => {
+                    log::error(&"the monitor talks nonsense");
+                    return false;
+                }
                 Err(_) => return false,
-            };
-            let front = match Reader::new(&message) {
-                Ok((monitor::WIRE, mut fields)) => fields.number().ok().filter(|front| front & WORKER == 0),
-                _ => None,
-            };
-            let (Some(front), Some(descriptor)) = (front, descriptor) else {
-                log::error(&"the monitor talks nonsense");
-                return false;
             };
             let wire = Wire::of(descriptor);
             match watch(&self.epoll, &wire, front) {

@@ -13,6 +13,7 @@ pub mod front;
 mod guest;
 pub mod mailbox;
 mod monitor;
+mod order;
 mod part;
 mod question;
 mod serve;

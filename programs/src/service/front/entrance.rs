@@ -1,0 +1,125 @@
+//! Where clients come in.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use authlib::printable::reason;
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::client::Client;
+use super::{FIRST_CLIENT, FIRST_LISTENER, Front};
+use crate::log;
+use crate::login::settings;
+use crate::service::stream::Stream;
+
+/// How long nobody is let in when accept(2) fails for want of something.
+const REST: Duration = Duration::from_secs(1);
+
+/// Connections taken at once from one listening socket, before others have
+/// their turn.
+const AT_ONCE: usize = 64;
+
+/// Where clients come from.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    /// They begin with TLS.
+    pub(super) implicit_tls: bool,
+}
+
+impl Front {
+    /// Other fronts listen at the same socket.
+    pub(super) fn listen(&mut self, listener: Listener) -> io::Result<()> {
+        let token = FIRST_LISTENER + self.listeners.len() as u64;
+        if token >= FIRST_CLIENT {
+            return Err(io::Error::other("too many listening sockets"));
+        }
+        watch_listener(&self.epoll, &listener, token)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, token: u64, now: Instant) {
+        for _ in 0..AT_ONCE {
+            let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.socket.accept() {
+                Ok((socket, address)) => {
+                    // Small replies leave at once; on a socket that has been reset it fails.
+                    let _ = socket.set_nodelay(true);
+                    let local = socket.local_addr().ok();
+                    let stls = self.tls.is_some() && settings::stls_is_wanted();
+                    let implicit_tls = listener.implicit_tls;
+                    let client = Client::new(Stream::of(socket.into()), address, local, stls, now);
+                    self.welcome(client, implicit_tls);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => return self.cannot_accept(&error, now),
+            }
+        }
+    }
+
+    /// Makes room, and lets new clients wait in the kernel for a moment: nobody
+    /// spins when the machine is short already (as ledger 514).
+    pub(super) fn cannot_accept(&mut self, error: &io::Error, now: Instant) {
+        log::error(&format_args!("accept: {}", reason(error)));
+        if let Some(oldest) = self.clients.oldest_stranger() {
+            self.close(oldest);
+        }
+        for listener in &self.listeners {
+            let _it_was_not_watched = epoll::delete(&self.epoll, &listener.socket);
+        }
+        self.resting_until = Some(now + REST);
+    }
+
+    /// Listens again after a rest.
+    pub(super) fn end_rest(&mut self, now: Instant) -> io::Result<()> {
+        if self.closing || self.resting_until.is_none_or(|until| now < until) {
+            return Ok(());
+        }
+        self.resting_until = None;
+        for (index, listener) in self.listeners.iter().enumerate() {
+            watch_listener(&self.epoll, listener, FIRST_LISTENER + index as u64)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn welcome(&mut self, mut client: Client, implicit_tls: bool) {
+        if self.is_full() {
+            // One who speaks TLS leaves two descriptors more in a moment.
+            match self.clients.oldest_stranger() {
+                Some(oldest) => self.close(oldest),
+                None => return client.close(),
+            }
+        }
+        self.last_client += 1;
+        let token = self.last_client;
+        match implicit_tls {
+            true => client.begin_tls(self.new_session()),
+            false => client.greet(),
+        }
+        let added = epoll::add(&self.epoll, &client.stream, EventData::new_u64(token), EventFlags::empty());
+        if let Err(error) = added {
+            return log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+        }
+        self.clients.add(token, client);
+        self.go_on(token);
+    }
+
+    /// Whether nobody else can come: a client has a descriptor, a tunnel two.
+    pub(super) fn is_full(&self) -> bool {
+        self.clients.are_too_many(2 * self.tunnels.len())
+    }
+}
+
+/// The kernel wakes one of those who listen at the same socket.
+fn watch_listener(epoll: &OwnedFd, listener: &Listener, token: u64) -> io::Result<()> {
+    let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+    Ok(epoll::add(epoll, &listener.socket, EventData::new_u64(token), flags)?)
+}

@@ -1,0 +1,80 @@
+//! From a client's first octet of TLS to its tunnel.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+use authlib::printable::reason;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use zeroize::Zeroizing;
+
+use super::Front;
+use super::tls::Session;
+use super::tunnel::Tunnel;
+use crate::log;
+use crate::service::stream::Stream;
+
+/// Most octets of a file with a certificate or a key.
+const PEM: u64 = 1024 * 1024;
+
+impl Front {
+    /// The key has come, to the certificate that came before.
+    pub(super) fn know_key(&mut self, key: OwnedFd) -> io::Result<()> {
+        let certificate = self.certificate.take().ok_or_else(|| io::Error::other("a key alone"))?;
+        let server = (self.make_server)(&read(certificate)?, &read(key)?);
+        self.tls = Some(server.map_err(io::Error::other)?);
+        Ok(())
+    }
+
+    /// TLS with one more client, if that can be had.
+    pub(super) fn new_session(&self) -> Option<Box<dyn Session>> {
+        let session = self.tls.as_ref()?.session();
+        session.inspect_err(|reason| log::error(&format_args!("TLS: {reason}"))).ok()
+    }
+
+    /// Goes on with a handshake.
+    pub(super) fn shake(&mut self, token: u64) {
+        let Some(client) = self.clients.get(token) else { return };
+        match client.shake() {
+            Ok(Some(events)) => self.wait_for(token, events),
+            Ok(None) => {
+                if let Err(error) = self.tls_started(token) {
+                    log::error(&format_args!("TLS: {}", reason(&error)));
+                    self.close(token);
+                }
+            }
+            Err(error) => {
+                let peer = client.peer();
+                log::line(format_args!("DEBUG: TLS handshake failed, {peer}: {}", reason(&error)));
+                self.close(token);
+            }
+        }
+    }
+
+    /// Lays a tunnel between a client that has shaken hands and its conversation.
+    pub(super) fn tls_started(&mut self, token: u64) -> io::Result<()> {
+        let Some(client) = self.clients.get(token) else { return Ok(()) };
+        let (inner, outer) = Stream::pair()?;
+        epoll::delete(&self.epoll, &client.stream)?;
+        epoll::add(&self.epoll, &outer, EventData::new_u64(token), EventFlags::empty())?;
+        if let Some((session, network)) = client.tls_started(outer) {
+            self.tunnels.add(token, Tunnel::new(network, inner, session));
+        }
+        self.go_on(token);
+        self.pump(token);
+        Ok(())
+    }
+
+    pub(super) fn pump(&mut self, token: u64) {
+        if let Err(error) = self.tunnels.pump(token, &self.epoll) {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error)));
+        }
+    }
+}
+
+/// All of a file, which is not long.
+fn read(file: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    File::from(file).take(PEM).read_to_end(&mut octets)?;
+    Ok(octets)
+}

@@ -1,0 +1,80 @@
+//! From a ticket to a mailbox process.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use authlib::printable::reason;
+
+use super::super::guest::Guest;
+use super::super::order::Order;
+use super::super::ticket::{Admission, Holder, Shown};
+use super::parts::{Key, Role, Token};
+use super::{MOST_MAILBOXES, Monitor};
+use crate::log;
+use std::hash::BuildHasher;
+
+impl Monitor {
+    /// A front shows a ticket.
+    pub(super) fn admit(&mut self, front: Token, shown: Shown, descriptor: Option<OwnedFd>) {
+        let connection = shown.connection;
+        // auth has told us of the ticket before it told the front: it is in the wire.
+        if let Some(auth) = self.parts.auth() {
+            while self.hear_one(auth) {}
+        }
+        let holder = self.tickets.spend(&shown.ticket, front, Instant::now());
+        let admission = match (holder, descriptor) {
+            (Some(holder), Some(descriptor)) => self.hand_over(holder, shown, descriptor),
+            _ => {
+                log::error(&"a front has shown a ticket that is none");
+                Admission::Unavailable
+            }
+        };
+        self.parts.order(front, Order::Admission(connection, admission));
+    }
+
+    /// Hands a client to the mailbox process of its account.
+    fn hand_over(&mut self, holder: Holder, shown: Shown, descriptor: OwnedFd) -> Admission {
+        let shard = self.hasher.hash_one(&holder.address) % self.plan.shards.max(1);
+        let Holder { uid, gid, groups, address, home, maildir, options } = holder;
+        let token = match self.mailbox(Key { uid, gid, groups, shard }) {
+            Ok(token) => token,
+            Err(why) => {
+                log::error(&format_args!("uid {uid}: {why}"));
+                return Admission::Unavailable;
+            }
+        };
+        self.last_session += 1;
+        let guest = Guest {
+            number: self.last_session,
+            address,
+            home,
+            maildir: maildir.unwrap_or_else(|| self.plan.maildir.clone()),
+            options,
+            origin: shown.origin,
+            utf8: shown.utf8,
+            arrived: shown.arrived,
+        };
+        if !self.parts.send(token, guest.encode(), Some(descriptor)) {
+            log::error(&format_args!("uid {uid}: its mailbox process has too much to do"));
+            return Admission::Unavailable;
+        }
+        self.parts.session_begins(token);
+        Admission::Granted
+    }
+
+    /// The process of `key`, started if need be.
+    fn mailbox(&mut self, key: Key) -> Result<Token, String> {
+        if let Some(token) = self.parts.mailbox(&key) {
+            return Ok(token);
+        }
+        if !system::user::is_root() && system::user::own_ids() != (key.uid, key.gid) {
+            return Err("only root can serve accounts of others".to_owned());
+        }
+        if self.parts.mailboxes() >= MOST_MAILBOXES && !self.parts.retire_one() {
+            return Err(format!("{MOST_MAILBOXES} mailbox processes have sessions"));
+        }
+        let ids = [key.uid, key.gid].into_iter().chain(key.groups.iter().copied());
+        let words: Vec<String> = ids.map(|id| id.to_string()).collect();
+        self.parts.start(Role::Mailbox(key), "postrider-mailbox", &words).map_err(|error| reason(&error))
+    }
+}

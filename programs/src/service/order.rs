@@ -1,0 +1,120 @@
+//! What the monitor gives to fronts and to auth: all that they have comes over
+//! their wire, most of it as descriptors.
+
+use std::os::fd::OwnedFd;
+
+use zeroize::Zeroizing;
+
+use super::fields::{Malformed, Reader, Writer};
+use super::ticket::Admission;
+use super::wire::{Received, Wire};
+
+/// A message from the monitor, with the descriptor that belongs to it.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A wire to ask auth over; for auth, one over which the front of that
+    /// number asks.
+    Wire(u64, OwnedFd),
+    /// A file with a certificate chain, in PEM.
+    Certificate(OwnedFd),
+    /// The file with the key of the certificate that came before.
+    Key(OwnedFd),
+    /// A listening socket, which never blocks.
+    Listener {
+        /// Clients begin with TLS there.
+        implicit_tls: bool,
+        /// The socket.
+        socket: OwnedFd,
+    },
+    /// What became of a ticket that the front has shown for this connection.
+    Admission(u64, Admission),
+}
+
+const WIRE: u8 = b'W';
+const CERTIFICATE: u8 = b'C';
+const KEY: u8 = b'K';
+const LISTENER: u8 = b'L';
+
+impl Order {
+    /// The message, and the descriptor that goes with it.
+    pub(super) fn encode(self) -> (Zeroizing<Vec<u8>>, Option<OwnedFd>) {
+        let (fields, descriptor) = match self {
+            Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
+            Order::Certificate(file) => (Writer::new(CERTIFICATE), file),
+            Order::Key(file) => (Writer::new(KEY), file),
+            Order::Listener { implicit_tls, socket } => {
+                (Writer::new(LISTENER).number(u64::from(implicit_tls)), socket)
+            }
+            Order::Admission(connection, admission) => return (admission.encode(connection), None),
+        };
+        (fields.message(), Some(descriptor))
+    }
+
+    /// What has been received.
+    ///
+    /// # Errors
+    /// It is no order, or its descriptor is missing.
+    pub(super) fn decode(received: Received) -> Result<Order, Malformed> {
+        let Received { message, descriptor } = received;
+        let (kind, mut fields) = Reader::new(&message)?;
+        let order = match (kind, descriptor) {
+            (WIRE, Some(wire)) => Order::Wire(fields.number()?, wire),
+            (CERTIFICATE, Some(file)) => Order::Certificate(file),
+            (KEY, Some(file)) => Order::Key(file),
+            (LISTENER, Some(socket)) => Order::Listener { implicit_tls: fields.flag()?, socket },
+            _ => {
+                let (connection, admission) = Admission::decode(&message)?;
+                return Ok(Order::Admission(connection, admission));
+            }
+        };
+        fields.end()?;
+        Ok(order)
+    }
+
+    /// Takes the next one from `wire`; `None` if there is none now.
+    ///
+    /// # Errors
+    /// The monitor has gone, or talks nonsense.
+    pub(super) fn next(wire: &Wire) -> std::io::Result<Option<Order>> {
+        let Some(received) = wire.receive()? else { return Ok(None) };
+        Order::decode(received).map(Some).map_err(std::io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Order;
+    use crate::service::ticket::Admission;
+    use crate::service::wire::Wire;
+
+    fn passed(order: Order) -> Order {
+        let (one, other) = Wire::pair().unwrap();
+        let (message, descriptor) = order.encode();
+        let descriptor = descriptor.as_ref().map(std::os::fd::AsFd::as_fd);
+        assert!(one.send(&message, descriptor).unwrap());
+        Order::next(&other).unwrap().unwrap()
+    }
+
+    fn file() -> std::os::fd::OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    #[test]
+    fn orders_arrive_as_they_left() {
+        assert!(matches!(passed(Order::Wire(7, file())), Order::Wire(7, _)));
+        assert!(matches!(passed(Order::Certificate(file())), Order::Certificate(_)));
+        assert!(matches!(passed(Order::Key(file())), Order::Key(_)));
+        let listener = Order::Listener { implicit_tls: true, socket: file() };
+        assert!(matches!(passed(listener), Order::Listener { implicit_tls: true, .. }));
+        let admission = Order::Admission(3, Admission::Unavailable);
+        assert!(matches!(passed(admission), Order::Admission(3, Admission::Unavailable)));
+    }
+
+    #[test]
+    fn an_order_without_its_descriptor_is_none() {
+        let (one, other) = Wire::pair().unwrap();
+        let (message, _) = Order::Key(file()).encode();
+        assert!(one.send(&message, None).unwrap());
+        assert!(Order::next(&other).is_err());
+    }
+}
