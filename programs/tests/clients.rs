@@ -1,21 +1,23 @@
 //! Clients that nobody here wrote, on the demo's Maildir, through our whole
-//! chain: each message arrives as it lies on disk (line ends aside), stays or
+//! chain and through `postrider serve`: each message arrives as it lies on disk (line ends aside), stays or
 //! goes as the client wishes, and is not fetched twice by those that remember
 //! unique-ids.
 
 mod built;
 #[path = "clients/programs.rs"]
 mod programs;
+#[path = "clients/server.rs"]
+mod server;
 
 use std::fs;
 use std::path::Path;
 
-use testbed::chain::Chain;
 use testbed::maildrop::{Change, Entry, Kind, lay_out, names};
-use testbed::stand::{self, Cast, Stand, make_public};
+use testbed::stand::{Stand, make_public};
 use testbed::{Outcome, courier, root};
 
-use programs::{Client, Errand, Login};
+use programs::{Client, Login, Security};
+use server::Server;
 
 #[test]
 fn curl() -> Outcome {
@@ -92,13 +94,47 @@ fn perls_net_pop3_with_apop() -> Outcome {
     serves_with(&programs::NET_POP3, Login::Apop)
 }
 
+/// Each client in clear, by STLS and from the first octet on, as far as it can.
+macro_rules! by_the_service {
+    ($($name:ident: $client:ident $security:ident,)*) => {
+        $(#[test]
+        fn $name() -> Outcome {
+            serves_at(&programs::$client, Login::Password, Some(Security::$security))
+        })*
+    };
+}
+
+by_the_service! {
+    service_curl: CURL Clear,
+    service_curl_stls: CURL Stls,
+    service_curl_tls: CURL Tls,
+    service_fetchmail: FETCHMAIL Clear,
+    service_fetchmail_stls: FETCHMAIL Stls,
+    service_fetchmail_tls: FETCHMAIL Tls,
+    service_getmail: GETMAIL Clear,
+    service_getmail_tls: GETMAIL Tls,
+    service_mpop: MPOP Clear,
+    service_mpop_stls: MPOP Stls,
+    service_mpop_tls: MPOP Tls,
+    service_perls_net_pop3: NET_POP3 Clear,
+    service_perls_net_pop3_stls: NET_POP3 Stls,
+    service_perls_net_pop3_tls: NET_POP3 Tls,
+    service_pythons_poplib: POPLIB Clear,
+    service_pythons_poplib_stls: POPLIB Stls,
+    service_pythons_poplib_tls: POPLIB Tls,
+}
+
 fn serves(client: &Client) -> Outcome {
     serves_with(client, Login::Password)
 }
 
-/// Lets `client` fetch and keep, fetch again, fetch what is new, and fetch and
-/// delete.
 fn serves_with(client: &Client, login: Login) -> Outcome {
+    serves_at(client, login, None)
+}
+
+/// Lets `client` fetch and keep, fetch again, fetch what is new, and fetch and
+/// delete: by the chain, or by the service with this much TLS.
+fn serves_at(client: &Client, login: Login, service: Option<Security>) -> Outcome {
     if let Some(reason) = client.missing() {
         return courier::leave_out(&reason);
     }
@@ -115,11 +151,11 @@ fn serves_with(client: &Client, login: Login) -> Outcome {
     let entries: Vec<Entry> = messages.iter().enumerate().map(entry).collect();
     let account = stand.account().clone();
     lay_out(&account.home, &entries, account.owner)?;
-    let mut chain = chain(&mut stand, login)?;
-    // The chain listens from here on; a session without a word does no harm.
-    drop(chain.connect()?);
-
-    let mut errand = Errand::new(&directory.path().join("client"), chain.address(), login)?;
+    let mut server = match service {
+        None => Server::chain(&mut stand, login)?,
+        Some(security) => Server::service(&mut stand, security, &directory.path().join("certificates"))?,
+    };
+    let mut errand = server.errand(&directory.path().join("client"), login)?;
     let fetched = client.run(&errand)?;
     same(&fetched, &expected(&messages)).map_err(|fault| format!("kept: {fault}"))?;
 
@@ -132,29 +168,12 @@ fn serves_with(client: &Client, login: Login) -> Outcome {
         messages.push(late);
     }
 
-    errand = Errand::new(&directory.path().join("deleting"), chain.address(), login)?.deleting();
+    errand = server.errand(&directory.path().join("deleting"), login)?.deleting();
     same(&client.run(&errand)?, &expected(&messages)).map_err(|fault| format!("deleted: {fault}"))?;
+    server.judge(&fs::read_to_string(stand.log())?)?;
     let left = names(&account.maildir().join("cur"))?;
     if left.is_empty() { Ok(()) } else { Err(format!("still there: {}", left.join(" ")).into()) }
 }
-
-/// A chain that serves whoever logs in so. An account that shall use CRAM gets
-/// in with nothing else.
-fn chain(stand: &mut Stand, login: Login) -> Outcome<Chain> {
-    const DAEMON: Cast = Cast { login: stand::Login::OurSocket, ..Cast::OURS };
-    let (cast, (name, value), password) = match login {
-        Login::Password => return stand.chain(Cast::OURS, &[], &[]),
-        Login::CramMd5 => (Cast::OURS, ("POP3AUTH", "PLAIN LOGIN CRAM-MD5"), "*"),
-        Login::ScramSha1 => (DAEMON, ("POP3AUTH", "PLAIN SCRAM-SHA-1"), "{PLAIN}secret"),
-        Login::ScramSha256 => (DAEMON, ("POP3AUTH", "PLAIN SCRAM-SHA-256"), KEYS),
-        Login::Apop => (Cast::OURS, ("POP3_APOP", "YES"), "{PLAIN}secret"),
-    };
-    stand.chain(cast, &[(name.to_owned(), value.to_owned())], &[format!("pop3pw={password}")])
-}
-
-/// Keys for SCRAM of the password `secret`.
-const KEYS: &str = "SCRAM-SHA-256$4096:EBESExQVFhcYGRobHB0eHw==$8S1HGPgPSVK5CD5xp42r4udKgYcfROqLrd+yXyNZCs0=:\
-    0Wq2a038K8/1UOMo24jIGBB37b41ldUVvZLLPVwSwQ4=";
 
 /// The demo's messages, in the order of their files' names.
 fn demo_messages() -> Outcome<Vec<Vec<u8>>> {

@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
     "g++",
     "getmail6",
     "ldap-utils",
+    "libio-socket-ssl-perl",
     "mariadb-server",
     "mpop",
     "openssl",

@@ -1,12 +1,30 @@
-"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete password|cram-md5|apop."""
+"""Fetches every message of alice's maildrop: HOST PORT DIRECTORY keep|delete password|cram-md5|apop clear|stls|tls AUTHORITY."""
 
 import base64
 import hmac
 import poplib
+import ssl
 import sys
 
-host, port, directory, wish, login = sys.argv[1:]
-server = poplib.POP3(host, int(port))
+host, port, directory, wish, login, security, authority = sys.argv[1:]
+
+
+class Localhost(ssl.SSLContext):
+    """The server is localhost, whatever its address."""
+
+    def wrap_socket(self, sock, **options):
+        return super().wrap_socket(sock, **{**options, "server_hostname": "localhost"})
+
+
+if security != "clear":
+    context = Localhost(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority)
+if security == "tls":
+    server = poplib.POP3_SSL(host, int(port), context=context)
+else:
+    server = poplib.POP3(host, int(port))
+    if security == "stls":
+        server.stls(context)
 if login == "password":
     server.user("alice")
     server.pass_("secret")

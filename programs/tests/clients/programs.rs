@@ -41,12 +41,26 @@ pub(crate) enum Login {
     Apop,
 }
 
+/// What a client does about TLS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// It speaks in clear.
+    Clear,
+    /// It insists on STLS.
+    Stls,
+    /// It begins with TLS.
+    Tls,
+}
+
 /// One client's errand: from where, to where, how to log in, and whether
 /// messages stay.
 pub(crate) struct Errand {
     directory: PathBuf,
     server: SocketAddr,
     login: Login,
+    security: Security,
+    /// Who vouches for the server, who is `localhost`.
+    authority: PathBuf,
     owner: (u32, u32),
     keep: bool,
 }
@@ -124,9 +138,11 @@ impl Errand {
     pub(crate) fn new(directory: &Path, server: SocketAddr, login: Login) -> Outcome<Errand> {
         let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let owner = if own.0 == 0 { NOBODY } else { own };
-        let errand = Errand { directory: directory.to_owned(), server, login, owner, keep: true };
+        let (directory, authority) = (directory.to_owned(), PathBuf::new());
+        let errand =
+            Errand { directory, server, login, security: Security::Clear, authority, owner, keep: true };
         for made in ["", "tmp", "new", "cur"] {
-            errand.make(&directory.join(made))?;
+            errand.make(&errand.directory.join(made))?;
         }
         Ok(errand)
     }
@@ -134,6 +150,24 @@ impl Errand {
     /// Messages are deleted on the server.
     pub(crate) fn deleting(self) -> Errand {
         Errand { keep: false, ..self }
+    }
+
+    /// TLS is spoken, with a server for whom `authority` vouches.
+    pub(crate) fn secured(mut self, security: Security, authority: &Path) -> Outcome<Errand> {
+        // Whoever runs the client may read it.
+        self.authority = self.directory.join("authority.pem");
+        fs::copy(authority, &self.authority)?;
+        self.security = security;
+        Ok(self)
+    }
+
+    /// The word for what is done about TLS.
+    fn by_security<'a>(&self, clear: &'a str, stls: &'a str, tls: &'a str) -> &'a str {
+        match self.security {
+            Security::Clear => clear,
+            Security::Stls => stls,
+            Security::Tls => tls,
+        }
     }
 
     /// The one word or the other, by how it logs in.
@@ -205,7 +239,13 @@ fn curl(errand: &Errand) -> Outcome {
         if errand.login == Login::CramMd5 {
             command.args(["--login-options", "AUTH=CRAM-MD5"]);
         }
-        succeed(command.arg(format!("pop3://{}/{path}", errand.server)), &[])
+        let (ip, port) = (errand.server.ip(), errand.server.port());
+        let scheme = errand.by_security("pop3", "pop3", "pop3s");
+        if errand.security != Security::Clear {
+            command.args(["--ssl-reqd", "--cacert"]).arg(&errand.authority);
+        }
+        command.args(["--resolve", &format!("localhost:{port}:{ip}")]);
+        succeed(command.arg(format!("{scheme}://localhost:{port}/{path}")), &[])
     };
     let listing = String::from_utf8(call("", &[])?)?;
     let numbers: Vec<_> = listing.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -224,10 +264,18 @@ fn fetchmail(errand: &Errand) -> Outcome {
     let settings = errand.settings(&format!(
         "set invisible\n\
          poll {ip} protocol POP3 port {port} uidl auth {login}\n\
-         user alice password secret {keep} no rewrite sslproto \"\"\n\
+         user alice password secret {keep} no rewrite {tls}\n\
          mda \"cat > $(mktemp --tmpdir={inbox})\"\n",
         login = errand.by_login("password", "cram-md5"),
         keep = if errand.keep { "keep" } else { "nokeep fetchall" },
+        tls = match errand.security {
+            Security::Clear => "sslproto \"\"".to_owned(),
+            secured => format!(
+                "{} sslcertck sslcertfile {} sslcommonname localhost",
+                if secured == Security::Tls { "ssl" } else { "sslproto tls1.2+" },
+                errand.authority.display()
+            ),
+        },
         inbox = inbox.display(),
     ))?;
     let mut command = errand.call(FETCHMAIL.program);
@@ -239,10 +287,17 @@ fn fetchmail(errand: &Errand) -> Outcome {
 
 fn getmail(errand: &Errand) -> Outcome {
     let settings = errand.settings(&format!(
-        "[retriever]\ntype = SimplePOP3Retriever\nserver = {ip}\nport = {port}\n\
+        "[retriever]\n{retriever}\nserver = {ip}\nport = {port}\n\
          username = alice\npassword = secret\n\
          [destination]\ntype = MDA_external\npath = /bin/sh\narguments = ('{script}', '{inbox}')\n\
          [options]\nread_all = false\ndelete = {delete}\ndelivered_to = false\nreceived = false\nverbose = 0\n",
+        retriever = match errand.security {
+            Security::Tls => format!(
+                "type = SimplePOP3SSLRetriever\nca_certs = {}\nssl_cert_hostname = localhost",
+                errand.authority.display()
+            ),
+            _ => "type = SimplePOP3Retriever".to_owned(),
+        },
         ip = errand.server.ip(),
         port = errand.server.port(),
         script = errand.script("deliver.sh")?.display(),
@@ -262,11 +317,19 @@ fn mpop(errand: &Errand) -> Outcome {
         Login::Apop => "apop",
     };
     let settings = errand.settings(&format!(
-        "account default\nhost {ip}\nport {port}\nuser alice\npassword secret\ntls off\nauth {login}\n\
+        "account default\nhost {ip}\nport {port}\nuser alice\npassword secret\n{tls}\nauth {login}\n\
          keep {keep}\nreceived_header off\nuidls_file {directory}/uidls\ndelivery maildir {directory}\n",
         ip = errand.server.ip(),
         port = errand.server.port(),
         keep = if errand.keep { "on" } else { "off" },
+        tls = match errand.security {
+            Security::Clear => "tls off".to_owned(),
+            secured => format!(
+                "tls on\ntls_starttls {}\ntls_trust_file {}\ntls_host_override localhost",
+                if secured == Security::Stls { "on" } else { "off" },
+                errand.authority.display()
+            ),
+        },
         directory = errand.directory.display(),
     ))?;
     succeed(errand.call(MPOP.program).arg("--quiet").arg("--file").arg(settings), &[]).map(drop)
@@ -290,5 +353,6 @@ fn script(errand: &Errand, interpreter: &str, name: &str) -> Outcome {
         .arg(errand.server.port().to_string());
     let login = if errand.login == Login::Apop { "apop" } else { errand.by_login("password", "cram-md5") };
     command.arg(errand.inbox()).arg(keep).arg(login);
+    command.arg(errand.by_security("clear", "stls", "tls")).arg(&errand.authority);
     succeed(&mut command, &[]).map(drop)
 }
