@@ -94,6 +94,9 @@ impl Server for Mysql {
     }
 }
 
+/// A hash that its column has no room for is an error, and not cut off.
+const STRICT: &str = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+
 impl Mysql {
     /// For one connection, with the certificates that are there now.
     fn opts(&self) -> Result<Opts, Unavailable> {
@@ -107,9 +110,8 @@ impl Mysql {
             .prefer_socket(false)
             .client_found_rows(true)
             .ssl_opts(self.tls.as_ref().map(Tls::opts).transpose()?);
-        if let Some(name) = &self.character_set {
-            opts = opts.init(vec![format!("SET NAMES {name}")]);
-        }
+        let names = self.character_set.as_ref().map(|name| format!("SET NAMES {name}"));
+        opts = opts.init([STRICT.to_owned()].into_iter().chain(names).collect::<Vec<_>>());
         Ok(match &self.way {
             Way::Socket(path) => opts.socket(Some(path.as_str())).into(),
             Way::Network(name, port) => opts.ip_or_hostname(name.as_str()).tcp_port(*port).into(),

@@ -21,6 +21,7 @@ const OWN: &[Test<Mariadb>] = &[
         ways::the_character_set_is_utf_8_or_what_the_settings_say,
     ),
     ("columns_of_any_type", ways::columns_of_any_type),
+    ("a_hash_that_has_no_room_is_not_cut", ways::a_hash_that_has_no_room_is_not_cut),
 ];
 
 fn main() -> Outcome<ExitCode> {

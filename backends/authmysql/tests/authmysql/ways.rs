@@ -139,3 +139,16 @@ pub(crate) fn columns_of_any_type(server: &Mariadb) -> Outcome {
     );
     Ok(())
 }
+
+/// A server that would cut it off, and say no more than a warning.
+pub(crate) fn a_hash_that_has_no_room_is_not_cut(server: &Mariadb) -> Outcome {
+    let house = House::of_alice(server)?;
+    house.sql("SET GLOBAL sql_mode = ''")?;
+    house.sql("ALTER TABLE passwd MODIFY crypt varchar(40)")?;
+    let mut module = house.module(Path::new(PROGRAM))?;
+    assert_eq!(module.ask(b"PASSWD pop3\talice\tsecret\tnew\n")?, "FAIL\n");
+    assert!(module.lets_in("alice", "secret")? && !module.lets_in("alice", "new")?);
+    let log = module.log()?;
+    assert!(log.contains("refuses a value (error 1406"), "{log}");
+    Ok(())
+}
