@@ -17,6 +17,8 @@ mod order;
 mod part;
 mod question;
 mod serve;
+#[cfg(test)]
+mod settings;
 mod stream;
 mod ticket;
 mod tickets;
