@@ -3,10 +3,11 @@
 //!
 //! A package of its own, so that no program that opens mail links TLS.
 
+mod server;
 mod session;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    programs::service::front::run(session::make_server)
+    programs::service::front::run(server::make_server)
 }

@@ -19,6 +19,7 @@ mod question;
 mod serve;
 #[cfg(test)]
 mod settings;
+mod side;
 mod stream;
 mod ticket;
 mod tickets;

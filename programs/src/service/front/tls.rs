@@ -78,7 +78,10 @@ pub trait Session {
 ///
 /// # Errors
 /// It has failed. The client has been sent why, if it takes that.
-pub(super) fn shake(session: &mut dyn Session, network: &Stream) -> io::Result<Option<EventFlags>> {
+pub(in crate::service) fn shake(
+    session: &mut dyn Session,
+    network: &Stream,
+) -> io::Result<Option<EventFlags>> {
     loop {
         if !flush(session, network)? {
             return Ok(Some(EventFlags::OUT));
@@ -102,7 +105,7 @@ pub(super) fn shake(session: &mut dyn Session, network: &Stream) -> io::Result<O
 ///
 /// # Errors
 /// The client has gone.
-pub(super) fn flush(session: &mut dyn Session, network: &Stream) -> io::Result<bool> {
+pub(in crate::service) fn flush(session: &mut dyn Session, network: &Stream) -> io::Result<bool> {
     while session.wants_write() {
         match session.write_tls(&mut Network(network)) {
             Ok(_) => {}
@@ -114,7 +117,7 @@ pub(super) fn flush(session: &mut dyn Session, network: &Stream) -> io::Result<b
 }
 
 /// A client's socket as libraries see sockets that are not waited for.
-pub(super) struct Network<'s>(pub(super) &'s Stream);
+pub(in crate::service) struct Network<'s>(pub(in crate::service) &'s Stream);
 
 impl Read for Network<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -16,6 +16,7 @@ use rustix::event::epoll::EventFlags;
 
 use super::tls::{Network, Session, flush};
 use crate::mailbox::Client as _;
+use crate::service::side::Side;
 use crate::service::stream::Stream;
 
 /// Octets that are passed on at once, a record of TLS.
@@ -34,19 +35,6 @@ pub(super) struct Tunnel {
     heard_all: bool,
     /// The inner side says nothing more, and the client is being told.
     said_all: bool,
-}
-
-/// One of the two sockets.
-pub(super) struct Side {
-    pub(super) stream: Stream,
-    /// For what it is watched, if it is.
-    pub(super) watched_for: EventFlags,
-}
-
-impl Side {
-    fn new(stream: Stream) -> Side {
-        Side { stream, watched_for: EventFlags::empty() }
-    }
 }
 
 impl Tunnel {

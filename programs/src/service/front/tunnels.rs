@@ -6,9 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-
-use super::tunnel::{Side, Tunnel};
+use super::tunnel::Tunnel;
 
 /// Marks the token of a tunnel's socket to the network.
 const NETWORK: u64 = 1 << 62;
@@ -85,20 +83,6 @@ impl Tunnels {
 
 fn watch(tunnel: &mut Tunnel, token: u64, epoll: &OwnedFd) -> io::Result<()> {
     let (network, inner) = tunnel.interests();
-    watch_side(&mut tunnel.network, network, token | NETWORK, epoll)?;
-    watch_side(&mut tunnel.inner, inner, token | INNER, epoll)
-}
-
-/// A side for which nothing is wanted is not watched at all, else its end would
-/// wake us again and again.
-fn watch_side(side: &mut Side, events: EventFlags, token: u64, epoll: &OwnedFd) -> io::Result<()> {
-    let data = EventData::new_u64(token);
-    match (side.watched_for.is_empty(), events.is_empty()) {
-        _ if side.watched_for == events => {}
-        (true, _) => epoll::add(epoll, &side.stream, data, events)?,
-        (false, true) => epoll::delete(epoll, &side.stream)?,
-        (false, false) => epoll::modify(epoll, &side.stream, data, events)?,
-    }
-    side.watched_for = events;
-    Ok(())
+    tunnel.network.watch(network, token | NETWORK, epoll)?;
+    tunnel.inner.watch(inner, token | INNER, epoll)
 }
