@@ -4,98 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod built;
+mod house;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use testbed::client::Client;
-use testbed::maildrop::{Entry, Kind, lay_out};
-use testbed::service::Service;
-use testbed::stand::Stand;
-use testbed::{Outcome, PATIENCE};
+use testbed::PATIENCE;
 
-/// A service with one account, whose maildrop has one message.
-struct House {
-    service: Service,
-    stand: Stand,
-    directory: tempfile::TempDir,
-}
-
-impl House {
-    fn with_message(octets: &[u8]) -> House {
-        let directory = tempfile::Builder::new().prefix("postrider-").tempdir().unwrap();
-        testbed::stand::make_public(directory.path()).unwrap();
-        let programs = built::programs(&directory.path().join("bin")).unwrap();
-        let mut stand = Stand::new(&directory.path().join("stand"), &programs, false).unwrap();
-        let message = Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets.to_vec()) };
-        lay_out(&stand.account().home, &[message], stand.account().owner).unwrap();
-        let service = stand.service(false, &[], &[], None).unwrap();
-        House { service, stand, directory }
-    }
-
-    fn new() -> House {
-        House::with_message(b"Subject: one\n\nhello\n")
-    }
-
-    fn log_in(&mut self) -> Outcome<Client<TcpStream>> {
-        Client::log_in(self.service.connect()?)
-    }
-
-    /// Logs in, as soon as that can be done again.
-    fn log_in_again(&mut self) -> Client<TcpStream> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match self.log_in() {
-                Ok(client) => return client,
-                Err(fault) => assert!(Instant::now() < end, "{fault}\n{}", self.log()),
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// The processes called `name` that the service has started, as soon as
-    /// there are any.
-    fn processes(&mut self, name: &str) -> Vec<i32> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let found = children(self.service.pid(), name);
-            if !found.is_empty() || Instant::now() > end {
-                return found;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Where its accounts are, and its log.
-    fn accounts(&self) -> (PathBuf, PathBuf) {
-        (self.directory.path().join("stand/postrider"), self.stand.log())
-    }
-
-    fn program(&self) -> PathBuf {
-        self.directory.path().join("bin/postrider")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.stand.log()).unwrap()
-    }
-}
-
-fn children(pid: u32, name: &str) -> Vec<i32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let is_called = |pid: &i32| {
-        // The kernel keeps fifteen octets of a name.
-        let shown = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        name.starts_with(shown.trim_end()) && !shown.trim().is_empty() && shown.trim() != "postrider"
-    };
-    children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_called).collect()
-}
+use house::House;
 
 fn end(pids: &[i32]) {
     for pid in pids {
@@ -179,11 +101,12 @@ fn a_thousand_strangers_who_say_nothing_hold_up_nobody() {
 fn where_descriptors_are_few_the_oldest_stranger_goes_and_logins_succeed() {
     let mut house = House::new();
     house.log_in_again().quit().unwrap();
-    let (directory, log) = house.accounts();
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", "ulimit -n 140 && exec \"$0\" \"$@\""]).arg(house.program());
-    command.env_clear().env("PATH", "/usr/bin:/bin");
-    house.service = Service::start(command, &directory, &log, None).unwrap();
+    let few_descriptors = |program| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 140 && exec \"$0\" \"$@\""]).arg(program);
+        command
+    };
+    let mut house = house.served_by(few_descriptors, &[], &[]);
     let strangers: Vec<_> = (0..300).map(|_| house.service.connect().unwrap()).collect();
     for _ in 0..5 {
         house.log_in_again().quit().unwrap();

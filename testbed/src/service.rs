@@ -27,15 +27,30 @@ impl Service {
     /// # Errors
     /// It cannot be started.
     pub fn start(
+        postrider: Command,
+        directory: &Path,
+        log: &Path,
+        certificates: Option<&Certificates>,
+    ) -> Outcome<Service> {
+        Service::start_with(postrider, directory, log, certificates, &[])
+    }
+
+    /// The same with `words` behind those of the command line.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_with(
         mut postrider: Command,
         directory: &Path,
         log: &Path,
         certificates: Option<&Certificates>,
+        words: &[&str],
     ) -> Outcome<Service> {
         let (address, tls_address) = (own_address(), own_address());
         postrider
             .args(["serve", "--listen", &address.to_string(), "--directory"])
             .arg(directory)
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::OpenOptions::new().append(true).open(log)?);
@@ -77,6 +92,14 @@ impl Service {
     /// It has ended, with its log; or it does not listen.
     pub fn connect(&mut self) -> Outcome<TcpStream> {
         self.running.connect("postrider", &self.log, self.address)
+    }
+
+    /// The same at another address that it has been given.
+    ///
+    /// # Errors
+    /// As [`connect`](Service::connect).
+    pub fn connect_at(&mut self, address: SocketAddr) -> Outcome<TcpStream> {
+        self.running.connect("postrider", &self.log, address)
     }
 
     /// The same for clients that begin with TLS.

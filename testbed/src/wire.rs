@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -47,21 +48,28 @@ impl<W: Wire + ?Sized> Wire for Box<W> {
     }
 }
 
-impl Wire for TcpStream {
-    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.set_write_timeout(Some(PATIENCE))?;
-        unless_closed(self.write_all(octets)).map(drop)
-    }
+macro_rules! socket {
+    ($stream:ty) => {
+        impl Wire for $stream {
+            fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+                self.set_write_timeout(Some(PATIENCE))?;
+                unless_closed(self.write_all(octets)).map(drop)
+            }
 
-    fn finish(&mut self) -> io::Result<()> {
-        unless_closed(self.shutdown(Shutdown::Write)).map(drop)
-    }
+            fn finish(&mut self) -> io::Result<()> {
+                unless_closed(self.shutdown(Shutdown::Write)).map(drop)
+            }
 
-    fn receive(&mut self) -> io::Result<Vec<u8>> {
-        self.set_read_timeout(Some(PATIENCE))?;
-        receive_from(self)
-    }
+            fn receive(&mut self) -> io::Result<Vec<u8>> {
+                self.set_read_timeout(Some(PATIENCE))?;
+                receive_from(self)
+            }
+        }
+    };
 }
+
+socket!(TcpStream);
+socket!(UnixStream);
 
 /// A program that speaks on its standard input and output.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ const PACKAGES: &[&str] = &[
     "fetchmail",
     "g++",
     "getmail6",
+    "haproxy",
     "ldap-utils",
     "libio-socket-ssl-perl",
     "mariadb-server",
@@ -38,6 +39,7 @@ const PACKAGES: &[&str] = &[
     "slapd",
     "sqlite3",
     "strace",
+    "systemd",
     "util-linux",
 ];
 

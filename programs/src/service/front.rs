@@ -26,6 +26,7 @@ mod talk;
 pub mod tls;
 mod tunnel;
 mod tunnels;
+mod whence;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -163,9 +164,7 @@ impl Front {
             }
             Order::Certificate(file) => self.certificate = Some(file),
             Order::Key(file) => self.know_key(file)?,
-            Order::Listener { implicit_tls, socket } => {
-                self.listen(Listener { socket: socket.into(), implicit_tls })?;
-            }
+            Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
             Order::Admission(connection, admission) => self.admitted(connection, admission),
         }
         Ok(())

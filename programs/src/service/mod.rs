@@ -11,6 +11,7 @@ mod directory;
 mod fields;
 pub mod front;
 mod guest;
+mod listen;
 pub mod mailbox;
 mod monitor;
 mod order;

@@ -23,8 +23,9 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::parts::{Parts, Role, Token};
-pub(super) use self::plan::{Certificate, Listener, Plan};
+pub(super) use self::plan::{Certificate, Plan};
 use super::guest;
+use super::listen::Listener;
 use super::order::Order;
 use super::ticket::{Issued, Shown};
 use super::tickets::Tickets;
@@ -142,9 +143,9 @@ impl Monitor {
             self.parts.order(front, Order::Certificate(chain));
             self.parts.order(front, Order::Key(key));
         }
-        for Listener { socket, implicit_tls } in &self.plan.listeners {
-            let socket = socket.try_clone()?.into();
-            self.parts.order(front, Order::Listener { implicit_tls: *implicit_tls, socket });
+        for Listener { manner, socket, .. } in &self.plan.listeners {
+            let socket = socket.try_clone()?;
+            self.parts.order(front, Order::Listener { manner: *manner, socket });
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
 use super::fields::{Malformed, Reader, Writer};
+use super::listen::Manner;
 use super::ticket::Admission;
 use super::wire::{Received, Wire};
 
@@ -21,8 +22,8 @@ pub(super) enum Order {
     Key(OwnedFd),
     /// A listening socket, which never blocks.
     Listener {
-        /// Clients begin with TLS there.
-        implicit_tls: bool,
+        /// How clients begin there.
+        manner: Manner,
         /// The socket.
         socket: OwnedFd,
     },
@@ -42,9 +43,7 @@ impl Order {
             Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
             Order::Certificate(file) => (Writer::new(CERTIFICATE), file),
             Order::Key(file) => (Writer::new(KEY), file),
-            Order::Listener { implicit_tls, socket } => {
-                (Writer::new(LISTENER).number(u64::from(implicit_tls)), socket)
-            }
+            Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
             Order::Admission(connection, admission) => return (admission.encode(connection), None),
         };
         (fields.message(), Some(descriptor))
@@ -61,7 +60,7 @@ impl Order {
             (WIRE, Some(wire)) => Order::Wire(fields.number()?, wire),
             (CERTIFICATE, Some(file)) => Order::Certificate(file),
             (KEY, Some(file)) => Order::Key(file),
-            (LISTENER, Some(socket)) => Order::Listener { implicit_tls: fields.flag()?, socket },
+            (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },
             _ => {
                 let (connection, admission) = Admission::decode(&message)?;
                 return Ok(Order::Admission(connection, admission));
@@ -84,6 +83,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::Order;
+    use crate::service::listen::Manner;
     use crate::service::ticket::Admission;
     use crate::service::wire::Wire;
 
@@ -104,8 +104,11 @@ mod tests {
         assert!(matches!(passed(Order::Wire(7, file())), Order::Wire(7, _)));
         assert!(matches!(passed(Order::Certificate(file())), Order::Certificate(_)));
         assert!(matches!(passed(Order::Key(file())), Order::Key(_)));
-        let listener = Order::Listener { implicit_tls: true, socket: file() };
-        assert!(matches!(passed(listener), Order::Listener { implicit_tls: true, .. }));
+        for manner in [(true, false), (false, true)] {
+            let manner = Manner { implicit_tls: manner.0, proxied: manner.1 };
+            let listener = Order::Listener { manner, socket: file() };
+            assert!(matches!(passed(listener), Order::Listener { manner: passed, .. } if passed == manner));
+        }
         let admission = Order::Admission(3, Admission::Unavailable);
         assert!(matches!(passed(admission), Order::Admission(3, Admission::Unavailable)));
     }

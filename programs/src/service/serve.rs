@@ -3,32 +3,36 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use authlib::printable::reason;
 
-use super::monitor::{Certificate, Listener, Monitor, Plan};
+use super::listen::{self, Address, Listener, Manner};
+use super::monitor::{Certificate, Monitor, Plan};
 use super::{command, directory};
 use crate::log;
+use crate::tcpd::ports::Place;
 
 pub(super) const USAGE: &str = "\
-Usage: postrider serve [--directory DIR] [--listen ADDRESS:PORT]…
-                       [--certificate FILE [--key FILE] [--listen-tls ADDRESS:PORT]…]
+Usage: postrider serve [--directory DIR] [--listen ADDRESS]…
+                       [--certificate FILE [--key FILE] [--listen-tls ADDRESS]…]
 
   --directory DIR             accounts (userdb) and settings; otherwise
                               $XDG_DATA_HOME/postrider or ~/.local/share/postrider
-  --listen ADDRESS:PORT       where to listen; STLS is offered there if there is
+  --listen ADDRESS            where to listen; STLS is offered there if there is
                               a certificate
-  --listen-tls ADDRESS:PORT   where to listen for clients that begin with TLS
+  --listen-tls ADDRESS        where to listen for clients that begin with TLS
   --certificate FILE          certificate chain, in PEM; otherwise TLS_CERTFILE
   --key FILE                  its private key, in PEM; otherwise
                               TLS_PRIVATE_KEYFILE, or the certificate's file
 
-Without --listen and --listen-tls it listens at 127.0.0.1:1110, and with a
-certificate also at 127.0.0.1:1995 for clients that begin with TLS.
+An ADDRESS is IP:PORT, *:PORT, unix:/PATH or unix:MODE:/PATH, or a list of such
+and of what couriertcpd takes. Sockets that systemd passes are listened at too.
+Without any it listens at 127.0.0.1:1110, and with a certificate also at
+127.0.0.1:1995 for clients that begin with TLS.
 ";
 
 /// Where the service listens if nobody says otherwise.
@@ -40,8 +44,8 @@ const USUAL_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     directory: PathBuf,
-    listen: Vec<SocketAddr>,
-    listen_tls: Vec<SocketAddr>,
+    listen: Vec<Address>,
+    listen_tls: Vec<Address>,
     certificate: Option<Certificate>,
 }
 
@@ -69,8 +73,8 @@ impl Options {
                 || words.next().ok_or_else(|| format!("{} wants a value", word.to_string_lossy()));
             match word.to_str() {
                 Some("--directory") => directory = Some(PathBuf::from(value()?)),
-                Some("--listen") => listen.push(address(value()?)?),
-                Some("--listen-tls") => listen_tls.push(address(value()?)?),
+                Some("--listen") => listen.extend(addresses(value()?)?),
+                Some("--listen-tls") => listen_tls.extend(addresses(value()?)?),
                 Some("--certificate") => chain = Some(PathBuf::from(value()?)),
                 Some("--key") => key = Some(PathBuf::from(value()?)),
                 _ => return Err(format!("what is {}?", word.to_string_lossy())),
@@ -80,10 +84,6 @@ impl Options {
             let key = key.unwrap_or_else(|| chain.clone());
             Certificate { chain, key }
         });
-        if listen.is_empty() && listen_tls.is_empty() {
-            listen.push(USUAL);
-            listen_tls.extend(certificate.as_ref().map(|_| USUAL_TLS));
-        }
         if certificate.is_none() && !listen_tls.is_empty() {
             return Err("--listen-tls wants a --certificate".to_owned());
         }
@@ -92,9 +92,8 @@ impl Options {
     }
 }
 
-fn address(word: &OsString) -> Result<SocketAddr, String> {
-    let text = word.to_string_lossy();
-    text.parse().map_err(|_| format!("{text} is not ADDRESS:PORT"))
+fn addresses(list: &OsString) -> Result<Vec<Address>, String> {
+    Address::list(list, None).map_err(|wrong| wrong.to_string())
 }
 
 /// The path in a variable.
@@ -113,17 +112,14 @@ fn serve(options: Options) -> Result<(), String> {
     if let Some(certificate) = &options.certificate {
         certificate.open()?;
     }
-    let mut listeners = Vec::new();
-    for (addresses, implicit_tls) in [(&options.listen, false), (&options.listen_tls, true)] {
-        for address in addresses {
-            let listener =
-                TcpListener::bind(address).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-            let socket = listener.map_err(|error| format!("{address}: {}", reason(&error)))?;
-            listeners.push(Listener { socket, implicit_tls });
-        }
-    }
+    let listeners = listeners(&options)?;
+    let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
+    let hint = first.filter_map(|listener| listener.address.port()).next();
+    let hint = hint.and_then(|address| directory::hint(&directory, address));
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut environment: Vec<(OsString, OsString)> = env::vars_os().collect();
+    let mut environment: Vec<(OsString, OsString)> =
+        env::vars_os().filter(|variable| !listen::is_about_passed(variable)).collect();
     environment.push(("POSTRIDER_SYSCONFDIR".into(), directory.clone().into()));
     let plan = Plan {
         programs: programs.ok_or("where are the other programs?")?,
@@ -135,16 +131,39 @@ fn serve(options: Options) -> Result<(), String> {
         environment,
     };
     let monitor = Monitor::new(plan).map_err(|error| reason(&error))?;
-    for address in &options.listen {
-        log::line(format_args!("INFO: listening on {address}"));
+    for listener in listening {
+        log::line(format_args!("INFO: listening on {listener}"));
     }
-    for address in &options.listen_tls {
-        log::line(format_args!("INFO: listening on {address}, for TLS"));
-    }
-    if let Some(hint) = options.listen.first().and_then(|address| directory::hint(&directory, *address)) {
+    if let Some(hint) = hint {
         log::line(format_args!("INFO: {hint}"));
     }
     monitor.run().map_err(|error| reason(&error))
+}
+
+/// All sockets to listen at: those that were passed and those that are named,
+/// or the usual ones.
+fn listeners(options: &Options) -> Result<Vec<Listener>, String> {
+    let mut listeners = listen::passed()?;
+    let has_tls = options.certificate.is_some();
+    if !has_tls && listeners.iter().any(|listener| listener.manner.implicit_tls) {
+        return Err("a socket for TLS was passed, and there is no --certificate".to_owned());
+    }
+    let named = [(options.listen.clone(), false), (options.listen_tls.clone(), true)];
+    let is_told = !listeners.is_empty() || named.iter().any(|(addresses, _)| !addresses.is_empty());
+    let wanted = if is_told { named } else { usual(has_tls) };
+    for (addresses, implicit_tls) in wanted {
+        for address in addresses {
+            let manner = Manner { implicit_tls, ..Manner::default() };
+            listeners.push(Listener::open(address, manner)?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// Where it listens if nobody says so, and where for clients that begin with TLS.
+fn usual(has_tls: bool) -> [(Vec<Address>, bool); 2] {
+    let at = |address| Address::Port(Place::At(address));
+    [(vec![at(USUAL)], false), (has_tls.then(|| at(USUAL_TLS)).into_iter().collect(), true)]
 }
 
 #[cfg(test)]
@@ -159,7 +178,8 @@ mod tests {
     #[test]
     fn with_a_certificate_it_listens_for_tls_too() {
         let options = parse(&["--directory", "/d", "--certificate", "/both.pem"]).unwrap();
-        assert_eq!((options.listen, options.listen_tls), (vec![super::USUAL], vec![super::USUAL_TLS]));
+        let count = |has_tls| super::usual(has_tls).map(|(addresses, _)| addresses.len());
+        assert_eq!((count(false), count(true)), ([1, 0], [1, 1]));
         assert_eq!(options.certificate.unwrap().key.to_str(), Some("/both.pem"));
         let words =
             ["--directory", "/d", "--listen-tls", "[::1]:995", "--certificate", "/c.pem", "--key", "/k.pem"];
@@ -171,12 +191,12 @@ mod tests {
     #[test]
     fn options_have_values_and_others_are_refused() {
         let options =
-            parse(&["--directory", "/d", "--listen", "[::1]:110", "--listen", "127.0.0.1:0"]).unwrap();
+            parse(&["--directory", "/d", "--listen", "[::1]:110,::1.111", "--listen", "127.0.0.1:0"])
+                .unwrap();
         assert_eq!(options.directory.to_str(), Some("/d"));
-        assert_eq!(options.listen.len(), 2);
-        assert_eq!(parse(&["--directory", "/d"]).unwrap().listen, [super::USUAL]);
+        assert_eq!(options.listen.len(), 3);
         let tls = ["--listen-tls", "127.0.0.1:0"];
-        for wrong in [&["--listen"][..], &["--listen", "110"], &["--dirctory", "/d"], &["x"], &tls] {
+        for wrong in [&["--listen"][..], &["--listen", "host:110"], &["--dirctory", "/d"], &["x"], &tls] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use super::ports::Place;
 
 /// What the kernel takes for the length of its queue if nobody says otherwise.
-const SOMAXCONN: i32 = 4096;
+pub(crate) const SOMAXCONN: i32 = 4096;
 
 /// Opens a listening socket at each of `places`, all or none.
 ///
@@ -17,10 +17,16 @@ const SOMAXCONN: i32 = 4096;
 /// The call that failed and why, as one line.
 pub(super) fn open(places: &[Place], backlog: Option<u32>) -> Result<Vec<TcpListener>, String> {
     let backlog = backlog.map_or(SOMAXCONN, |backlog| i32::try_from(backlog).unwrap_or(i32::MAX));
-    let opened = places.iter().map(|place| listen(*place, backlog).map(TcpListener::from));
-    opened
-        .collect::<Result<_, _>>()
-        .map_err(|(call, error)| format!("{call}: {}", super::reason(&error.into())))
+    places.iter().map(|place| open_one(*place, backlog)).collect()
+}
+
+/// Opens one.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_one(place: Place, backlog: i32) -> Result<TcpListener, String> {
+    let opened = listen(place, backlog).map(TcpListener::from);
+    opened.map_err(|(call, error)| format!("{call}: {}", super::reason(&error.into())))
 }
 
 /// A failed call and its error.

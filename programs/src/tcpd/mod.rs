@@ -6,11 +6,11 @@
 //! octet that a client sends (but to throw it away) and knows no protocol.
 
 mod limits;
-mod listeners;
+pub(crate) mod listeners;
 mod logger;
 mod notices;
 mod options;
-mod ports;
+pub(crate) mod ports;
 mod program;
 mod rights;
 mod serve;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// One place to listen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A port of every address of this machine, IPv6 and IPv4.
     Everywhere(u16),
     /// A port of one address.
@@ -14,7 +14,7 @@ pub(super) enum Place {
 
 /// Why a port list is refused, worded as Courier words it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// Neither a number from 1 to 65535 nor a service.
     #[error("Invalid port: {0}")]
     Port(String),
@@ -28,16 +28,24 @@ pub(super) enum Wrong {
 ///
 /// # Errors
 /// See [`Wrong`]. A list without a single port is wrong too (ledger 504).
-pub(super) fn parse(list: &OsStr, address: Option<&OsStr>) -> Result<Vec<Place>, Wrong> {
+pub(crate) fn parse(list: &OsStr, address: Option<&OsStr>) -> Result<Vec<Place>, Wrong> {
     let list = list.to_string_lossy();
     let address = address.map(OsStr::to_string_lossy);
-    let items = list.split([',', ' ', '\t', '\n']).filter(|item| !item.is_empty());
     let places: Vec<Place> =
-        items.map(|item| place(item, address.as_deref().unwrap_or("0"))).collect::<Result<_, _>>()?;
+        items(&list).map(|item| place(item, address.as_deref().unwrap_or("0"))).collect::<Result<_, _>>()?;
     if places.is_empty() { Err(Wrong::Port(list.into_owned())) } else { Ok(places) }
 }
 
-fn place(item: &str, default_address: &str) -> Result<Place, Wrong> {
+/// The items of a list.
+pub(crate) fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t', '\n']).filter(|item| !item.is_empty())
+}
+
+/// Reads one item; `default_address` is for one that is a port alone.
+///
+/// # Errors
+/// See [`Wrong`].
+pub(crate) fn place(item: &str, default_address: &str) -> Result<Place, Wrong> {
     // An IPv6 address holds no dot behind its last group unless it ends in
     // IPv4 form, so the last dot always ends the address.
     let (address, port) = item.rsplit_once('.').unwrap_or((default_address, item));

@@ -1,7 +1,6 @@
 //! A client before login.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use authlib::sasl::Mechanism;
@@ -10,6 +9,7 @@ use pop3::{Authorization, CREDENTIAL_LIMIT, LineReader};
 use rustix::event::epoll::EventFlags;
 
 use super::tls::{self, Session};
+use super::whence::Whence;
 use crate::log::{self, Peer};
 use crate::login::clock::{self, AfterFailure};
 use crate::login::conversation::{Conversation, Next};
@@ -61,21 +61,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that has connected from `address` to `local` `now`, and may
-    /// begin TLS if `stls` says so.
-    pub(super) fn new(
-        stream: Stream,
-        address: SocketAddr,
-        local: Option<SocketAddr>,
-        stls: bool,
-        now: Instant,
-    ) -> Client {
-        let origin = Origin { ip: shown(address.ip()), port: address.port().to_string(), tls: false };
+    /// A client that has connected `now`, and may begin TLS if `stls` says so.
+    pub(super) fn new(stream: Stream, whence: Whence, stls: bool, now: Instant) -> Client {
+        let origin = whence.origin();
         let peer = Peer::at(&origin.ip, &origin.port);
         let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
         let timestamp = settings::timestamp(false);
         let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
-        let service = settings::service_at(local.map(|address| address.port()));
+        let service = settings::service_at(whence.port);
         Client {
             stream,
             state: State::Talking,
@@ -284,13 +277,5 @@ impl Client {
         log::disconnected(self.conversation.peer());
         self.stream.forget_arrived();
         self.stream.close();
-    }
-}
-
-/// As couriertcpd shows addresses: IPv4 as `::ffff:a.b.c.d` (ledger 517).
-fn shown(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_string(),
-        IpAddr::V6(ip) => ip.to_string(),
     }
 }

@@ -1,17 +1,21 @@
 //! Where clients come in.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_nodelay;
+use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::client::Client;
+use super::whence::Whence;
 use super::{FIRST_CLIENT, FIRST_LISTENER, Front};
 use crate::log;
 use crate::login::settings;
+use crate::service::listen::Manner;
 use crate::service::stream::Stream;
 
 /// How long nobody is let in when accept(2) fails for want of something.
@@ -23,9 +27,9 @@ const AT_ONCE: usize = 64;
 
 /// Where clients come from.
 pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    /// They begin with TLS.
-    pub(super) implicit_tls: bool,
+    pub(super) socket: OwnedFd,
+    /// How they begin.
+    pub(super) manner: Manner,
 }
 
 impl Front {
@@ -44,23 +48,21 @@ impl Front {
         for _ in 0..AT_ONCE {
             let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
             let Some(listener) = self.listeners.get(index) else { return };
-            match listener.socket.accept() {
+            match acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC) {
                 Ok((socket, address)) => {
-                    // Small replies leave at once; on a socket that has been reset it fails.
-                    let _ = socket.set_nodelay(true);
-                    let local = socket.local_addr().ok();
+                    let whence = Whence::of(&socket, address);
+                    if whence.client.is_some() {
+                        // Small replies leave at once; on a socket that has been reset it fails.
+                        let _ = set_tcp_nodelay(&socket, true);
+                    }
                     let stls = self.tls.is_some() && settings::stls_is_wanted();
-                    let implicit_tls = listener.implicit_tls;
-                    let client = Client::new(Stream::of(socket.into()), address, local, stls, now);
-                    self.welcome(client, implicit_tls);
+                    let manner = listener.manner;
+                    let client = Client::new(Stream::of(socket), whence, stls, now);
+                    self.welcome(client, manner);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => return self.cannot_accept(&error, now),
+                Err(Errno::AGAIN) => return,
+                Err(Errno::CONNABORTED | Errno::INTR) => {}
+                Err(error) => return self.cannot_accept(&error.into(), now),
             }
         }
     }
@@ -90,7 +92,7 @@ impl Front {
         Ok(())
     }
 
-    pub(super) fn welcome(&mut self, mut client: Client, implicit_tls: bool) {
+    pub(super) fn welcome(&mut self, mut client: Client, manner: Manner) {
         if self.is_full() {
             // One who speaks TLS leaves two descriptors more in a moment.
             match self.clients.oldest_stranger() {
@@ -100,7 +102,7 @@ impl Front {
         }
         self.last_client += 1;
         let token = self.last_client;
-        match implicit_tls {
+        match manner.implicit_tls {
             true => client.begin_tls(self.new_session()),
             false => client.greet(),
         }

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use authlib::printable::reason;
+
+use crate::service::listen::Listener;
 
 /// What the service is to be.
 pub(crate) struct Plan {
@@ -24,14 +25,6 @@ pub(crate) struct Plan {
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
-}
-
-/// A listening socket.
-pub(crate) struct Listener {
-    /// The socket, which never blocks.
-    pub(crate) socket: TcpListener,
-    /// Clients begin with TLS there.
-    pub(crate) implicit_tls: bool,
 }
 
 /// Where the certificate of TLS is, and its key. Nobody here reads them: the

@@ -1,0 +1,86 @@
+//! Where the service listens: the places as administrators write them, and the
+//! sockets that come of them, or were opened by somebody else before.
+
+mod activation;
+mod address;
+mod socket;
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+
+use super::fields::{Malformed, Reader, Writer};
+
+pub(crate) use self::address::Address;
+
+/// A listening socket, which never blocks.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// What it was opened as, or is bound to: two sockets with the same address
+    /// are the same place, for whoever hands them over.
+    pub(crate) address: Address,
+    /// How a conversation begins there.
+    pub(crate) manner: Manner,
+    /// The socket.
+    pub(crate) socket: OwnedFd,
+}
+
+/// How a conversation begins at a listening socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// The client begins with TLS.
+    pub(crate) implicit_tls: bool,
+    /// Somebody who stands in front begins, and says where the client is.
+    pub(crate) proxied: bool,
+}
+
+impl Manner {
+    /// `fields`, and behind them this.
+    pub(super) fn write(self, fields: Writer) -> Writer {
+        fields.number(u64::from(self.implicit_tls)).number(u64::from(self.proxied))
+    }
+
+    /// The one that comes next in `fields`.
+    pub(super) fn read(fields: &mut Reader<'_>) -> Result<Manner, Malformed> {
+        Ok(Manner { implicit_tls: fields.flag()?, proxied: fields.flag()? })
+    }
+}
+
+impl Listener {
+    /// Listens at `address`.
+    ///
+    /// # Errors
+    /// A line for the log.
+    pub(crate) fn open(address: Address, manner: Manner) -> Result<Listener, String> {
+        let socket = socket::open(&address).map_err(|why| format!("{address}: {why}"))?;
+        // Where port 0 was asked for it is known now.
+        let address = Address::of(&socket).unwrap_or(address);
+        Ok(Listener { address, manner, socket })
+    }
+}
+
+/// The sockets that systemd has opened for us (sd_listen_fds(3)). They are taken
+/// once.
+///
+/// # Errors
+/// A line for the log: something was passed that is no listening socket.
+pub(crate) fn passed() -> Result<Vec<Listener>, String> {
+    activation::passed()
+}
+
+/// Whether a variable is about sockets that were passed to this process, and
+/// nobody else's business.
+pub(crate) fn is_about_passed(variable: &(OsString, OsString)) -> bool {
+    activation::VARIABLES.iter().any(|name| variable.0 == *name)
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)?;
+        match self.manner {
+            Manner { implicit_tls: true, proxied: true } => f.write_str(", for TLS behind a proxy"),
+            Manner { implicit_tls: true, .. } => f.write_str(", for TLS"),
+            Manner { proxied: true, .. } => f.write_str(", behind a proxy"),
+            Manner { .. } => Ok(()),
+        }
+    }
+}
