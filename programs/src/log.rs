@@ -115,6 +115,11 @@ pub fn too_many_failures(ip: &str, seconds: u64) {
     line(format_args!("WARN: too many failed logins, ip=[{ip}], refused for {seconds} s"));
 }
 
+/// Who connects where a proxy is expected does not say where a client is.
+pub fn proxy_failed(reason: &dyn fmt::Display, peer: &Peer) {
+    line(format_args!("WARN: haproxy: {reason}, {peer}"));
+}
+
 /// Something that an administrator has to see to.
 pub fn error(what: &dyn fmt::Display) {
     line(format_args!("ERR: {what}"));

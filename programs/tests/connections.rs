@@ -6,12 +6,17 @@ mod built;
 mod house;
 
 use std::fs;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
+use rustix::net::{AddressFamily, SocketType};
+use testbed::PATIENCE;
 use testbed::client::Client;
+use testbed::process::Running;
+use testbed::tls::Tls;
 use testbed::wire::Wire;
 
 use house::House;
@@ -92,4 +97,151 @@ fn a_socket_for_tls_is_not_served_without_a_certificate() {
     let _client = house.service.connect_at(address).unwrap();
     house.await_log("ERR: postrider: a socket for TLS was passed");
     assert!(!house.ended().success());
+}
+
+/// A header of version 1 that names a client.
+const HEADER: &[u8] = b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 110\r\n";
+
+/// A service that expects a proxy at the address that comes with it.
+fn behind_a_proxy(environment: &[(&str, &str)]) -> (House, SocketAddr) {
+    let address = testbed::chain::own_address();
+    let text = address.to_string();
+    let mut environment = environment.to_vec();
+    environment.push(("POSTRIDER_PROXY_AT", &text));
+    let mut house = House::new().served(&environment, &["--listen", &text]);
+    house.service.connect_at(address).unwrap();
+    (house, address)
+}
+
+/// Everything that the server says until it closes.
+fn all(mut stream: TcpStream) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn a_client_is_where_its_proxy_says_and_what_follows_the_header_is_kept() {
+    let (mut house, address) = behind_a_proxy(&[]);
+    let login = b"USER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n";
+    let second = [
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x12\xc0\0\x02\x08\xc0\0\x02\x01\x10\xe1\0\x6e",
+        &b"\xea\0\x03abc"[..],
+    ];
+    let unknown = b"PROXY UNKNOWN\r\n";
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for (header, shown) in [
+        (HEADER.to_vec(), "ip=[::ffff:192.0.2.7], port=[4321]"),
+        (second.concat(), "ip=[::ffff:192.0.2.8], port=[4321]"),
+        (unknown.to_vec(), "ip=[::ffff:127.0.0.1], port=["),
+        (local.to_vec(), "ip=[::ffff:127.0.0.1], port=["),
+    ] {
+        let login = &login[..];
+        // In one piece, and octet by octet.
+        for size in [1000, 1] {
+            let mut stream = house.service.connect_at(address).unwrap();
+            for piece in [&header[..], login].concat().chunks(size) {
+                stream.write_all(piece).unwrap();
+            }
+            let said = all(stream);
+            assert!(said.ends_with("+OK 1 23\r\n+OK Bye-bye.\r\n"), "{said}");
+            house.await_log(&format!("INFO: LOGIN, user=alice, {shown}"));
+        }
+    }
+}
+
+#[test]
+fn who_says_no_header_is_sent_away_and_holds_up_nobody() {
+    let (mut house, address) = behind_a_proxy(&[("POSTRIDER_PROXY_TIMEOUT", "2")]);
+    let silent = house.service.connect_at(address).unwrap();
+    let mut gone = house.service.connect_at(address).unwrap();
+    gone.write_all(&HEADER[..9]).unwrap();
+    drop(gone);
+    let mut direct = house.service.connect_at(address).unwrap();
+    direct.write_all(b"CAPA\r\n").unwrap();
+    assert_eq!(all(direct), "");
+    house.await_log("WARN: haproxy: malformed PROXY statement, ip=[::ffff:127.0.0.1]");
+    house.await_log("WARN: haproxy: connection closed, ip=[::ffff:127.0.0.1]");
+    let mut stream = house.service.connect_at(address).unwrap();
+    stream.write_all(HEADER).unwrap();
+    session(stream);
+    assert_eq!(all(silent), "");
+    house.await_log("WARN: haproxy: timeout, ip=[::ffff:127.0.0.1]");
+}
+
+#[test]
+fn who_is_no_proxy_is_not_believed() {
+    let elsewhere = ("POSTRIDER_PROXY_FROM", "192.0.2.0/24");
+    let (mut house, address) = behind_a_proxy(&[elsewhere]);
+    assert_eq!(all(house.service.connect_at(address).unwrap()), "");
+    house.await_log("WARN: haproxy: not from a trusted network, ip=[::ffff:127.0.0.1]");
+    let (mut house, address) = behind_a_proxy(&[elsewhere, ("POSTRIDER_PROXY_OTHERS", "serve")]);
+    session(house.service.connect_at(address).unwrap());
+    // A header is just a command that makes no sense then.
+    let mut liar = house.service.connect_at(address).unwrap();
+    liar.write_all(&[HEADER, b"QUIT\r\n"].concat()).unwrap();
+    assert!(all(liar).contains("-ERR"));
+    assert!(!house.log().contains("192.0.2.7"), "{}", house.log());
+}
+
+#[test]
+fn settings_that_make_no_sense_keep_the_service_from_starting() {
+    for (name, value) in [
+        ("POSTRIDER_PROXY_FROM", "everybody"),
+        ("POSTRIDER_PROXY_AT", "host:x"),
+        ("POSTRIDER_PROXY_OTHERS", "perhaps"),
+    ] {
+        let mut house = House::new().served(&[(name, value)], &[]);
+        house.await_log(&format!("ERR: postrider: {name}"));
+        assert!(!house.ended().success());
+    }
+}
+
+#[test]
+fn a_real_haproxy_says_where_its_clients_are_before_clear_text_and_before_tls() {
+    let names = ["clear", "tls"].map(|_| testbed::chain::own_address().to_string());
+    let [clear, tls] = &names;
+    let at = format!("{clear},{tls}");
+    let words = ["--listen", clear, "--listen-tls", tls];
+    let house = House::new();
+    let certificates = house.certificates();
+    let mut house = house.served_with(&certificates, &[("POSTRIDER_PROXY_AT", &at)], &words);
+    let doors = [(); 3].map(|()| testbed::chain::own_address());
+    let door = |number: usize, server: &str, how: &str| {
+        format!("listen door{number}\n bind {}\n server s {server} {how}\n", doors[number])
+    };
+    let configuration = [
+        "defaults\n mode tcp\n timeout connect 30s\n timeout client 60s\n timeout server 60s\n".to_owned(),
+        door(0, clear, "send-proxy"),
+        door(1, clear, "send-proxy-v2"),
+        door(2, tls, "send-proxy-v2"),
+    ];
+    let (directory, log) = house.accounts();
+    let (file, haproxy_log) = (directory.join("haproxy.cfg"), log.with_extension("haproxy"));
+    fs::write(&file, configuration.concat()).unwrap();
+    let mut command = testbed::process::daemon("/usr/sbin/haproxy");
+    command.args(["-db", "-f"]).arg(&file);
+    let mut haproxy = Running::start_logging(&mut command, &haproxy_log).unwrap();
+    for address in [clear, tls] {
+        house.service.connect_at(address.parse().unwrap()).unwrap();
+    }
+    for (number, source) in ["127.7.7.1", "127.7.7.2", "127.7.7.3"].into_iter().enumerate() {
+        haproxy.connect("haproxy", &haproxy_log, doors[number]).unwrap();
+        let stream = connect_from(source, doors[number]);
+        match number {
+            2 => session(Tls::begin(stream, &certificates).unwrap()),
+            _ => session(stream),
+        }
+        house.await_log(&format!("INFO: LOGIN, user=alice, ip=[::ffff:{source}], port=["));
+    }
+}
+
+/// A connection from one of this machine's many addresses.
+fn connect_from(source: &str, to: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let source = SocketAddr::new(source.parse().unwrap(), 0);
+    rustix::net::bind(&socket, &source).unwrap();
+    rustix::net::connect(&socket, &to).unwrap();
+    TcpStream::from(socket)
 }

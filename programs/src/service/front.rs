@@ -22,6 +22,7 @@ mod client;
 mod clients;
 mod entrance;
 mod handshake;
+pub(super) mod proxied;
 mod talk;
 pub mod tls;
 mod tunnel;
@@ -39,6 +40,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::clients::Clients;
 use self::entrance::Listener;
+use self::proxied::Trust;
 use self::tls::{MakeServer, Server};
 use self::tunnels::Tunnels;
 use super::birth;
@@ -85,6 +87,7 @@ struct Front {
     tls: Option<Box<dyn Server>>,
     clients: Clients,
     tunnels: Tunnels,
+    trust: Trust,
     last_client: u64,
     /// While the machine is short of something nobody is let in.
     resting_until: Option<Instant>,
@@ -106,6 +109,7 @@ impl Front {
             tls: None,
             clients: Clients::default(),
             tunnels: Tunnels::default(),
+            trust: Trust::from_environment().map_err(io::Error::other)?,
             last_client: FIRST_CLIENT,
             resting_until: None,
             closing: false,

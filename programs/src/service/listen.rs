@@ -8,6 +8,8 @@ mod socket;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
+use crate::environment;
+
 use super::fields::{Malformed, Reader, Writer};
 
 pub(crate) use self::address::Address;
@@ -31,6 +33,36 @@ pub(crate) struct Manner {
     pub(crate) implicit_tls: bool,
     /// Somebody who stands in front begins, and says where the client is.
     pub(crate) proxied: bool,
+}
+
+/// At which addresses somebody stands in front.
+#[derive(Debug)]
+pub(crate) struct Proxied {
+    everywhere: bool,
+    addresses: Vec<Address>,
+}
+
+impl Proxied {
+    /// From POSTRIDER_PROXY_AT: a list of addresses, of which a port alone means that
+    /// port of every address; or `*`.
+    ///
+    /// # Errors
+    /// What is wrong, for the log.
+    pub(crate) fn from_environment() -> Result<Proxied, String> {
+        match environment::non_empty("POSTRIDER_PROXY_AT") {
+            None => Ok(Proxied { everywhere: false, addresses: Vec::new() }),
+            Some(list) if list == "*" => Ok(Proxied { everywhere: true, addresses: Vec::new() }),
+            Some(list) => match Address::list(&list, None) {
+                Ok(addresses) => Ok(Proxied { everywhere: false, addresses }),
+                Err(wrong) => Err(format!("POSTRIDER_PROXY_AT: {wrong}")),
+            },
+        }
+    }
+
+    /// Whether `address` is one of them.
+    pub(crate) fn has(&self, address: &Address) -> bool {
+        self.everywhere || self.addresses.iter().any(|one| one.covers(address))
+    }
 }
 
 impl Manner {

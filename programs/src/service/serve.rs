@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use authlib::printable::reason;
 
+use super::front::proxied::Trust;
 use super::listen::{self, Address, Listener, Manner};
 use super::monitor::{Certificate, Monitor, Plan};
 use super::{command, directory};
@@ -148,12 +149,17 @@ fn listeners(options: &Options) -> Result<Vec<Listener>, String> {
     if !has_tls && listeners.iter().any(|listener| listener.manner.implicit_tls) {
         return Err("a socket for TLS was passed, and there is no --certificate".to_owned());
     }
+    let proxied = listen::Proxied::from_environment()?;
+    Trust::from_environment()?;
+    for listener in &mut listeners {
+        listener.manner.proxied |= proxied.has(&listener.address);
+    }
     let named = [(options.listen.clone(), false), (options.listen_tls.clone(), true)];
     let is_told = !listeners.is_empty() || named.iter().any(|(addresses, _)| !addresses.is_empty());
     let wanted = if is_told { named } else { usual(has_tls) };
     for (addresses, implicit_tls) in wanted {
         for address in addresses {
-            let manner = Manner { implicit_tls, ..Manner::default() };
+            let manner = Manner { implicit_tls, proxied: proxied.has(&address) };
             listeners.push(Listener::open(address, manner)?);
         }
     }

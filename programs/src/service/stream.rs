@@ -30,6 +30,19 @@ impl Stream {
         Ok((Stream(one), Stream(other)))
     }
 
+    /// Looks at what has come, and leaves it there; `None` if there is nothing now,
+    /// 0 at the end.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn look(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match recv(&self.0, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            Ok((octets, _)) => Ok(Some(octets)),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// There is nothing more to be given.
     pub(super) fn finish(&self) {
         // The other side may have gone.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use testbed::certificates::Certificates;
 use testbed::client::Client;
 use testbed::maildrop::{Entry, Kind, lay_out};
 use testbed::service::Service;
@@ -51,8 +52,34 @@ impl House {
 
     /// The same, with a program that somebody else starts.
     pub(crate) fn served_by(
+        self,
+        command: impl FnOnce(PathBuf) -> Command,
+        environment: &[(&str, &str)],
+        words: &[&str],
+    ) -> House {
+        self.restarted(command, None, environment, words)
+    }
+
+    /// The same with TLS.
+    pub(crate) fn served_with(
+        self,
+        certificates: &Certificates,
+        environment: &[(&str, &str)],
+        words: &[&str],
+    ) -> House {
+        self.restarted(Command::new, Some(certificates), environment, words)
+    }
+
+    /// Certificates for it.
+    pub(crate) fn certificates(&self) -> Certificates {
+        let directory = self.directory.path().join("certificates");
+        Certificates::make(&directory, self.service.address().ip(), "client").unwrap()
+    }
+
+    fn restarted(
         mut self,
         command: impl FnOnce(PathBuf) -> Command,
+        certificates: Option<&Certificates>,
         environment: &[(&str, &str)],
         words: &[&str],
     ) -> House {
@@ -60,7 +87,7 @@ impl House {
         let (directory, log) = self.accounts();
         let mut command = command(self.program());
         command.env_clear().env("PATH", "/usr/bin:/bin").envs(environment.iter().copied());
-        self.service = Service::start_with(command, &directory, &log, None, words).unwrap();
+        self.service = Service::start_with(command, &directory, &log, certificates, words).unwrap();
         self
     }
 

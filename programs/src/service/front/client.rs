@@ -1,6 +1,7 @@
 //! A client before login.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use authlib::sasl::Mechanism;
@@ -15,6 +16,7 @@ use crate::login::clock::{self, AfterFailure};
 use crate::login::conversation::{Conversation, Next};
 use crate::login::settings;
 use crate::mailbox::{Client as _, Replies};
+use crate::proxy_header::Reader;
 use crate::service::guest::Origin;
 use crate::service::stream::Stream;
 use crate::service::ticket::Number;
@@ -25,6 +27,11 @@ const READ: usize = 4096;
 /// What a client is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
+    /// Somebody in front is to say where it is.
+    Announced {
+        /// It begins with TLS then.
+        implicit_tls: bool,
+    },
     /// It shakes hands, as soon as it has taken what was said to it.
     ShakingHands,
     /// It may say something.
@@ -48,12 +55,17 @@ pub(super) struct Client {
     /// TLS while it shakes hands.
     session: Option<Box<dyn Session>>,
     greeted: bool,
+    /// STLS may be offered.
+    stls: bool,
+    /// What somebody in front has said of where it is.
+    pub(super) header: Reader,
     conversation: Conversation,
     /// Holds the beginning of a line; a client that says nothing has none.
     reader: Option<Box<LineReader>>,
     arrived: Vec<u8>,
     replies: Replies,
     origin: Origin,
+    address: Option<IpAddr>,
     /// The ticket of whom auth has accepted.
     ticket: Option<Number>,
     failures: u32,
@@ -63,26 +75,30 @@ pub(super) struct Client {
 impl Client {
     /// A client that has connected `now`, and may begin TLS if `stls` says so.
     pub(super) fn new(stream: Stream, whence: Whence, stls: bool, now: Instant) -> Client {
-        let origin = whence.origin();
-        let peer = Peer::at(&origin.ip, &origin.port);
-        let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
-        let timestamp = settings::timestamp(false);
-        let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
-        let service = settings::service_at(whence.port);
+        let (origin, conversation) = opening(whence, stls);
         Client {
             stream,
             state: State::Talking,
             session: None,
             greeted: false,
-            conversation: Conversation::new(authorization, can_serve, service, peer),
+            stls,
+            header: Reader::default(),
+            conversation,
             reader: None,
             arrived: Vec::new(),
             replies: Replies::default(),
             origin,
+            address: whence.client.map(|client| client.ip()),
             ticket: None,
             failures: 0,
             login_ends: now + clock::LOGIN,
         }
+    }
+
+    /// It is not where it seemed to be, as somebody says whom we believe.
+    pub(super) fn stands_for(&mut self, whence: Whence) {
+        (self.origin, self.conversation) = opening(whence, self.stls);
+        self.address = whence.client.map(|client| client.ip());
     }
 
     /// Says the greeting.
@@ -142,6 +158,11 @@ impl Client {
     /// Whether it can be sent away: nobody but itself is waited for.
     pub(super) fn is_waited_for(&self) -> bool {
         matches!(self.state, State::Talking | State::ShakingHands)
+    }
+
+    /// Whether somebody in front is still to say where it is.
+    pub(super) fn is_announced(&self) -> bool {
+        matches!(self.state, State::Announced { .. })
     }
 
     /// Whether it is its turn to speak.
@@ -254,6 +275,11 @@ impl Client {
         &self.origin.ip
     }
 
+    /// Its address, unless it came over a UNIX socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// The service that modules are asked about.
     pub(super) fn service(&self) -> &[u8] {
         self.conversation.service()
@@ -278,4 +304,15 @@ impl Client {
         self.stream.forget_arrived();
         self.stream.close();
     }
+}
+
+/// Where a client is, and what is said to one from there.
+fn opening(whence: Whence, stls: bool) -> (Origin, Conversation) {
+    let origin = whence.origin();
+    let peer = Peer::at(&origin.ip, &origin.port);
+    let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
+    let timestamp = settings::timestamp(false);
+    let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
+    let service = settings::service_at(whence.port);
+    (origin, Conversation::new(authorization, can_serve, service, peer))
 }

@@ -10,11 +10,13 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::client::Client;
+use super::client::{Client, State};
+use super::proxied::Treatment;
 use super::whence::Whence;
 use super::{FIRST_CLIENT, FIRST_LISTENER, Front};
 use crate::log;
 use crate::login::settings;
+use crate::proxy_header::Reader;
 use crate::service::listen::Manner;
 use crate::service::stream::Stream;
 
@@ -58,7 +60,7 @@ impl Front {
                     let stls = self.tls.is_some() && settings::stls_is_wanted();
                     let manner = listener.manner;
                     let client = Client::new(Stream::of(socket), whence, stls, now);
-                    self.welcome(client, manner);
+                    self.welcome(client, manner, now);
                 }
                 Err(Errno::AGAIN) => return,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -92,7 +94,7 @@ impl Front {
         Ok(())
     }
 
-    pub(super) fn welcome(&mut self, mut client: Client, manner: Manner) {
+    pub(super) fn welcome(&mut self, mut client: Client, manner: Manner, now: Instant) {
         if self.is_full() {
             // One who speaks TLS leaves two descriptors more in a moment.
             match self.clients.oldest_stranger() {
@@ -102,16 +104,38 @@ impl Front {
         }
         self.last_client += 1;
         let token = self.last_client;
-        match manner.implicit_tls {
-            true => client.begin_tls(self.new_session()),
-            false => client.greet(),
+        let treatment = manner.proxied.then(|| self.trust.treatment(client.address()));
+        let is_announced = treatment == Some(Treatment::Believed);
+        if treatment == Some(Treatment::Refused) {
+            log::proxy_failed(&"not from a trusted network", client.peer());
+            return client.close();
+        }
+        if is_announced {
+            client.state = State::Announced { implicit_tls: manner.implicit_tls };
         }
         let added = epoll::add(&self.epoll, &client.stream, EventData::new_u64(token), EventFlags::empty());
         if let Err(error) = added {
             return log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
         }
         self.clients.add(token, client);
+        if is_announced {
+            self.clients.set_deadline(token, now + self.trust.patience);
+        } else {
+            self.begin(token, manner.implicit_tls);
+        }
         self.go_on(token);
+    }
+
+    /// Lets a client's conversation begin, now that it is known where it is.
+    pub(super) fn begin(&mut self, token: u64, implicit_tls: bool) {
+        let session = if implicit_tls { self.new_session() } else { None };
+        let Some(client) = self.clients.get(token) else { return };
+        client.header = Reader::default();
+        client.state = State::Talking;
+        match implicit_tls {
+            true => client.begin_tls(session),
+            false => client.greet(),
+        }
     }
 
     /// Whether nobody else can come: a client has a descriptor, a tunnel two.

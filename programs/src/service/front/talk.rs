@@ -22,7 +22,9 @@ impl Front {
         // While somebody else is asked nothing is read; that a client has gone is
         // heard all the same.
         let has_gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-        if (has_gone && !client.is_waited_for()) || (client.is_talking() && !client.take_arrived()) {
+        if (has_gone && !client.is_waited_for() && !client.is_announced())
+            || (client.is_talking() && !client.take_arrived())
+        {
             return self.close(token);
         }
         self.go_on(token);
@@ -38,6 +40,7 @@ impl Front {
                 Err(_) => return self.close(token),
             }
             match client.state {
+                State::Announced { .. } => return self.hear_proxy(token),
                 State::ShakingHands => return self.shake(token),
                 State::Talking => match client.next_line() {
                     Some(next) => self.obey(token, next),
@@ -179,6 +182,9 @@ impl Front {
             self.clients.set_deadline(token, end);
             self.go_on(token);
         } else {
+            if client.is_announced() {
+                log::proxy_failed(&"timeout", client.peer());
+            }
             self.close(token);
         }
     }

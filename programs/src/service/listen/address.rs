@@ -89,6 +89,16 @@ impl Address {
         path(bound).map(|path| Address::Unix { path, mode: USUAL_MODE })
     }
 
+    /// Whether who means this means `other` too: a port of every address is that
+    /// port of each.
+    pub(crate) fn covers(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Port(Place::Everywhere(port)), _) => other.port().is_some_and(|at| at.port() == *port),
+            (Address::Unix { path, .. }, Address::Unix { path: other, .. }) => path == other,
+            _ => self == other,
+        }
+    }
+
     /// Address and port, unless it is a path.
     pub(crate) fn port(&self) -> Option<SocketAddr> {
         match self {
@@ -184,6 +194,15 @@ mod tests {
         ] {
             assert_eq!(list(wrong, None).unwrap_err(), word);
         }
+    }
+
+    #[test]
+    fn a_port_of_every_address_covers_each() {
+        let covers = |one: &str, other: &str| one.parse::<Address>().unwrap().covers(&other.parse().unwrap());
+        assert!(
+            covers("110", "192.0.2.1:110") && covers("*:110", "*:110") && covers("unix:0600:/x", "unix:/x")
+        );
+        assert!(!covers("192.0.2.1:110", "*:110") && !covers("110", "*:111") && !covers("110", "unix:/x"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The settings that Courier has no word for.
 
-use super::super::Kind::{Switch, Text, Yes};
+use super::super::Kind::{List, Number, Switch, Text, Yes};
 use super::super::Reader::{Auth, Front, Monitor};
 use super::super::Setting;
 use super::super::Status::Honoured;
@@ -69,5 +69,41 @@ pub(super) const SETTINGS: &[Setting] = &[
         status: Honoured,
         default: "",
         about: "where back-ends are that are programs of their own; else beside `postrider`",
+    },
+    Setting {
+        name: "POSTRIDER_PROXY_AT",
+        readers: &[Monitor],
+        key: Some("proxy_protocol.at"),
+        kind: List,
+        status: Honoured,
+        default: "",
+        about: "at which addresses of those that are listened at somebody stands in front who says where a client is (the PROXY protocol, versions 1 and 2); `*`: at all",
+    },
+    Setting {
+        name: "POSTRIDER_PROXY_FROM",
+        readers: &[Monitor, Front],
+        key: Some("proxy_protocol.from"),
+        kind: List,
+        status: Honoured,
+        default: "127.0.0.0/8 ::1",
+        about: "the networks from which that is believed; who comes over a UNIX socket is believed always",
+    },
+    Setting {
+        name: "POSTRIDER_PROXY_OTHERS",
+        readers: &[Monitor, Front],
+        key: Some("proxy_protocol.others"),
+        kind: Text,
+        status: Honoured,
+        default: "refuse",
+        about: "what becomes of who comes there from elsewhere: `refuse`, or `serve` as the client that he is",
+    },
+    Setting {
+        name: "POSTRIDER_PROXY_TIMEOUT",
+        readers: &[Front],
+        key: Some("proxy_protocol.timeout"),
+        kind: Number,
+        status: Honoured,
+        default: "15",
+        about: "how long the header may take, in seconds",
     },
 ];

@@ -34,7 +34,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     option("-drop", DNS, "those may not who are on a DNS list"),
     option(
         "-haproxy",
-        Refused("the PROXY protocol is not spoken, so that every client would come from the proxy's address"),
+        Refused(
+            "`POSTRIDER_PROXY_AT` says where a proxy is expected, and `POSTRIDER_PROXY_FROM` which one is believed",
+        ),
         "clients come through a proxy that says their address",
     ),
     option("-address", Unsupported("`ADDRESS` stands behind it"), "the address of ports that have none"),
