@@ -111,6 +111,9 @@ pub const NO_MAILDIR: Reply = "-ERR [SYS/PERM] Maildir cannot be opened.";
 pub const NO_CUR: Reply = "-ERR [SYS/PERM] Maildir invalid (no 'cur' directory)";
 /// Another session has been assigning unique-ids for too long.
 pub const IN_USE: Reply = "-ERR [IN-USE] Maildrop is in use by another session, please try again later";
+/// The Maildir has a `loginexec` that the service may not run (ledger 850).
+pub const LOGINEXEC: Reply =
+    "-ERR [SYS/PERM] A program is to be run at this login (loginexec), which is not allowed here.";
 /// A mail program is never run as root.
 pub const NO_ROOT: Reply = "-ERR [SYS/PERM] Refusing to serve mail as root.";
 

@@ -27,6 +27,12 @@ pub fn authdaemon_socket() -> PathBuf {
     from("POSTRIDER_AUTHDAEMON_SOCKET", "/run/courier/authdaemon/socket")
 }
 
+/// Where the key for decoys may be, the best place first (ledger 428).
+#[must_use]
+pub fn scramkey() -> [PathBuf; 2] {
+    [configuration(), authdaemon_socket().with_file_name("")]
+}
+
 /// The program that is the module called `name`: in the directory
 /// `POSTRIDER_LIBEXECDIR`, else beside the program that asks.
 #[must_use]

@@ -5,6 +5,8 @@
 //! mail, passwords' owners or protocols. Every unsafe block says above it why
 //! it holds. What `nix` and `rustix` offer safely is used from there directly.
 
+#[cfg(feature = "testing")]
+pub mod attempt;
 pub mod crypt;
 pub mod descriptor;
 pub mod detached;

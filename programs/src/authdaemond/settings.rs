@@ -57,6 +57,11 @@ impl Settings {
         Settings::from_text(format!("authmodulelist=authuserdb\ndaemons={cores}\n").as_bytes(), &path)
     }
 
+    /// The modules, in the order in which they are asked.
+    pub(crate) fn modules(&self) -> &[String] {
+        &self.modules
+    }
+
     fn from_text(text: &[u8], path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let rc = Authdaemonrc::parse(text).map_err(|bad| format!("Bad line in {shown}: {bad}"))?;

@@ -62,7 +62,6 @@ fn make(names: &[&str]) -> Option<Modules> {
 /// one, beside the settings; where that is not allowed, beside the socket,
 /// which on most machines lasts until it is started anew (ledger 428).
 fn decoys() -> Decoys {
-    let places = [places::configuration(), places::authdaemon_socket().with_file_name("")];
     let iterations = u32::try_from(environment::number("SCRAM_ITERATIONS")).ok().filter(|&number| number > 0);
-    Decoys::new(places.map(|place| place.join("scramkey")).into(), iterations)
+    Decoys::new(places::scramkey().map(|place| place.join("scramkey")).into(), iterations)
 }

@@ -32,6 +32,7 @@ use crate::connection::Connection;
 use crate::log;
 use adapter::Listing;
 pub(crate) use client::{Client, Replies};
+pub(crate) use loginexec::is_allowed as loginexec_is_allowed;
 pub(crate) use session::{Over, Session, Wait};
 pub(crate) use settings::Settings;
 
@@ -109,7 +110,7 @@ pub(crate) fn open(
         log::path_error("chdir", &settings.maildir, &error);
         Refusal::Spoken(reply::NO_MAILDIR, 1)
     })?;
-    loginexec::run_once(&maildir, &settings.maildir, client);
+    loginexec::run_once(&maildir, &settings.maildir, client).map_err(|reply| Refusal::Spoken(reply, 1))?;
     refuse_if_disabled(&settings)?;
     settings.session.login();
     let wrapper = wrapper(&settings)?;

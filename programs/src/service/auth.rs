@@ -22,12 +22,14 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::birth;
+use super::confinement::{Confinement, Needs};
 use super::desk::{Asker, Desk};
 use super::order::Order;
 use super::question::Question;
 use super::wire::Wire;
 use crate::authdaemond::{self, Caller, Office, Settings};
 use crate::log;
+use crate::places;
 
 /// Most questions at once.
 const MOST: usize = 8192;
@@ -44,12 +46,20 @@ pub fn run() -> ExitCode {
     if let Some(status) = authdaemond::run_as_worker() {
         return status;
     }
-    let auth = birth::as_we_are().and_then(|wire| Auth::new(wire).map_err(|error| reason(&error)));
-    match auth.map(Auth::serve) {
+    match begin().map(Auth::serve) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => failed(&reason(&error)),
         Err(reason) => failed(&reason),
     }
+}
+
+/// What the modules need decides what this process and its workers may do.
+fn begin() -> Result<Auth, String> {
+    let settings = Settings::read_or_embedded()?;
+    settings.announce();
+    let modules = Needs::of(settings.modules());
+    let wire = birth::as_auth(&Confinement::Auth { directories: places::scramkey().into(), modules })?;
+    Auth::new(Wire::of(wire), settings).map_err(|error| reason(&error))
 }
 
 fn failed(reason: &str) -> ExitCode {
@@ -66,9 +76,7 @@ struct Auth {
 }
 
 impl Auth {
-    fn new(monitor: Wire) -> io::Result<Auth> {
-        let settings = Settings::read_or_embedded().map_err(io::Error::other)?;
-        settings.announce();
+    fn new(monitor: Wire, settings: Settings) -> io::Result<Auth> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &monitor, MONITOR)?;
         let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;

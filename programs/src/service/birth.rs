@@ -1,30 +1,32 @@
-//! How the processes of the service are born: with one descriptor, and as
-//! somebody who is not root.
+//! How the processes of the service are born: with one descriptor, as somebody
+//! who is not root, and without what they will not need.
+//!
+//! ```text
+//!   the wire ──> an empty root (front) ──> groups, gid, uid ──> confinement ──> the loop
+//! ```
+//!
+//! All of it while the process has one thread.
 
 use std::env;
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
 
-use super::wire::Wire;
+use super::confinement::{self, Confinement};
+use crate::environment;
 
 /// The descriptor of the wire to the process that has started us.
 pub(super) const WIRE: RawFd = 3;
 
-/// Gives the wire to the monitor, to a process that stays who it is.
-///
-/// # Errors
-/// A line for the log.
-pub(super) fn as_we_are() -> Result<Wire, String> {
-    system::process::standard_signals().map_err(|error| error.to_string())?;
-    let wire = system::descriptor::inherited(WIRE).ok_or("descriptor 3 is not open (see postrider serve)")?;
-    Ok(Wire::of(wire))
-}
+/// Names the Maildir of a process that is for one account alone. Not a setting:
+/// the monitor sets it.
+pub(super) const MAILDIR: &str = "POSTRIDER_ONLY_MAILDIR";
 
 /// Becomes the account that the command line names by `UID GID GROUP…`, for
-/// good, and gives the wire to the monitor.
+/// good, keeps what `confinement` lets it keep, and gives the wire to the monitor.
 ///
 /// # Errors
 /// A line for the log.
-pub(super) fn as_account() -> Result<Wire, String> {
+pub fn as_account(confinement: &Confinement) -> Result<OwnedFd, String> {
     let mut ids = Vec::new();
     for word in env::args().skip(1) {
         ids.push(word.parse::<u32>().map_err(|_| format!("{word:?} is no id"))?);
@@ -32,13 +34,42 @@ pub(super) fn as_account() -> Result<Wire, String> {
     let [uid, gid, groups @ ..] = ids.as_slice() else {
         return Err("which uid and gid? (it is started by postrider serve)".to_owned());
     };
-    system::process::standard_signals().map_err(|error| error.to_string())?;
-    let wire = system::descriptor::inherited(WIRE).ok_or("descriptor 3 is not open")?;
+    let wire = wire()?;
     if system::user::is_root() {
+        confinement::leave_files(confinement)?;
         system::user::become_for_good(*uid, *gid, groups).map_err(|refused| refused.to_string())?;
     }
     if system::user::own_ids() != (*uid, *gid) || *uid == 0 {
         return Err(format!("cannot become uid {uid}, gid {gid}"));
     }
-    Ok(Wire::of(wire))
+    confinement::confine(confinement)?;
+    Ok(wire)
+}
+
+/// Becomes POSTRIDER_AUTH_USER, for good, if there is one, keeps what
+/// `confinement` lets it keep, and gives the wire to the monitor.
+///
+/// # Errors
+/// A line for the log.
+pub fn as_auth(confinement: &Confinement) -> Result<OwnedFd, String> {
+    let wire = wire()?;
+    if let Some(name) = environment::non_empty("POSTRIDER_AUTH_USER") {
+        let name = name.to_string_lossy().into_owned();
+        become_user(&name).map_err(|reason| format!("POSTRIDER_AUTH_USER={name}: {reason}"))?;
+    }
+    confinement::confine(confinement)?;
+    Ok(wire)
+}
+
+fn become_user(name: &str) -> Result<(), String> {
+    let said = |error: io::Error| authlib::printable::reason(&error);
+    let (uid, gid) = system::user::by_name(name).map_err(said)?.ok_or("there is no such user")?;
+    let groups = system::user::groups_of(name, gid).map_err(said)?;
+    system::user::become_for_good(uid, gid, &groups).map_err(|refused| refused.to_string())
+}
+
+fn wire() -> Result<OwnedFd, String> {
+    system::process::standard_signals().map_err(|error| error.to_string())?;
+    let wire = system::descriptor::inherited(WIRE);
+    wire.ok_or_else(|| "descriptor 3 is not open (see postrider serve)".to_owned())
 }

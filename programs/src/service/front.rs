@@ -44,6 +44,7 @@ use self::proxied::Trust;
 use self::tls::{MakeServer, Server};
 use self::tunnels::Tunnels;
 use super::birth;
+use super::confinement::Confinement;
 use super::order::Order;
 use super::wire::Wire;
 use crate::log;
@@ -61,7 +62,7 @@ const FIRST_CLIENT: u64 = 1 << 16;
 /// Runs postrider-front, whose TLS `make_server` makes.
 #[must_use]
 pub fn run(make_server: MakeServer) -> ExitCode {
-    let wire = birth::as_account();
+    let wire = birth::as_account(&Confinement::Front).map(Wire::of);
     let front = wire.and_then(|wire| Front::new(wire, make_server).map_err(|error| reason(&error)));
     match front.map(Front::serve) {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -28,11 +28,12 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::birth;
+use super::confinement::Confinement;
 use super::guest::{self, Guest};
 use super::stream::Stream;
 use super::wire::{Received, Wire};
-use crate::mailbox::{Client, Over, Refusal, Session, Settings, Wait, open};
-use crate::{descriptors, log};
+use crate::mailbox::{Client, Over, Refusal, Session, Settings, Wait, loginexec_is_allowed, open};
+use crate::{descriptors, environment, log};
 
 /// Sessions that are at work at once.
 const THREADS: usize = 16;
@@ -45,11 +46,17 @@ const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 const MONITOR: u64 = u64::MAX;
 
 /// Runs postrider-mailbox with the words of its command line: the ids to
-/// become, `UID GID GROUP…`.
+/// become, `UID GID GROUP…`, and a variable that names the Maildir if it is one's
+/// alone.
 #[must_use]
 pub fn run() -> ExitCode {
-    let house = birth::as_account().and_then(|wire| House::new(wire).map_err(|error| reason(&error)));
-    match house {
+    let confinement = match environment::non_empty(birth::MAILDIR) {
+        Some(maildir) => Confinement::Account(maildir.into()),
+        None if loginexec_is_allowed() => Confinement::MailboxWithPrograms,
+        None => Confinement::Mailbox,
+    };
+    let wire = birth::as_account(&confinement).map(Wire::of);
+    match wire.and_then(|wire| House::new(wire).map_err(|error| reason(&error))) {
         Ok(house) => house.serve(),
         Err(reason) => {
             log::error(&format_args!("postrider-mailbox: {reason}"));

@@ -4,8 +4,9 @@
 //! with one wire to the process that started it, and as nobody who is root.
 
 pub mod auth;
-mod birth;
+pub mod birth;
 pub mod command;
+pub mod confinement;
 mod desk;
 mod directory;
 mod fields;

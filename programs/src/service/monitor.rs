@@ -23,7 +23,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::parts::{Parts, Role, Token};
-pub(super) use self::plan::{Certificate, Plan};
+pub(super) use self::plan::{Certificate, Isolation, Plan};
 use super::guest;
 use super::listen::Listener;
 use super::order::Order;

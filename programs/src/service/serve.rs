@@ -12,8 +12,8 @@ use authlib::printable::reason;
 
 use super::front::proxied::Trust;
 use super::listen::{self, Address, Listener, Manner};
-use super::monitor::{Certificate, Monitor, Plan};
-use super::{command, directory};
+use super::monitor::{Certificate, Isolation, Monitor, Plan};
+use super::{command, confinement, directory};
 use crate::log;
 use crate::tcpd::ports::Place;
 
@@ -108,6 +108,10 @@ fn set(name: &str) -> Option<PathBuf> {
 /// A line for the log.
 fn serve(options: Options) -> Result<(), String> {
     system::process::standard_signals().map_err(|error| error.to_string())?;
+    // What whoever starts us has left open is not for fronts.
+    system::process::seal_descriptors().map_err(|error| error.to_string())?;
+    let isolation = Isolation::from_environment()?;
+    confinement::announce()?;
     let directory = directory::make(&options.directory)?;
     let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
     if let Some(certificate) = &options.certificate {
@@ -125,6 +129,7 @@ fn serve(options: Options) -> Result<(), String> {
     let plan = Plan {
         programs: programs.ok_or("where are the other programs?")?,
         fronts: cores,
+        isolation,
         shards: cores as u64,
         listeners,
         certificate: options.certificate,

@@ -32,7 +32,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("system", &["nix", "rustix", "thiserror", "zeroize"]),
-    ("programs", &["authlib", "maildir", "pop3", "system", "nix", "rustix", "thiserror", "zeroize"]),
+    (
+        "programs",
+        &[
+            "authlib",
+            "landlock",
+            "maildir",
+            "nix",
+            "pop3",
+            "rustix",
+            "seccompiler",
+            "system",
+            "thiserror",
+            "zeroize",
+        ],
+    ),
     // TLS before login; see the crate.
     ("front", &["authlib", "programs", "rustls"]),
     ("authldap", &["authlib", "programs", "rustls", "system", "tlsclient", "zeroize"]),

@@ -9,6 +9,7 @@ use super::super::guest::Guest;
 use super::super::order::Order;
 use super::super::ticket::{Admission, Holder, Shown};
 use super::parts::{Key, Role, Token};
+use super::plan::Isolation;
 use super::{MOST_MAILBOXES, Monitor};
 use crate::log;
 use std::hash::BuildHasher;
@@ -36,7 +37,12 @@ impl Monitor {
     fn hand_over(&mut self, holder: Holder, shown: Shown, descriptor: OwnedFd) -> Admission {
         let shard = self.hasher.hash_one(&holder.address) % self.plan.shards.max(1);
         let Holder { uid, gid, groups, address, home, maildir, options } = holder;
-        let token = match self.mailbox(Key { uid, gid, groups, shard }) {
+        let maildir = maildir.unwrap_or_else(|| self.plan.maildir.clone());
+        let key = match self.plan.isolation {
+            Isolation::Uid => Key { uid, gid, groups, shard, maildir: None },
+            Isolation::Account => Key { uid, gid, groups, shard: 0, maildir: Some(home.join(&maildir)) },
+        };
+        let token = match self.mailbox(key) {
             Ok(token) => token,
             Err(why) => {
                 log::error(&format_args!("uid {uid}: {why}"));
@@ -48,7 +54,7 @@ impl Monitor {
             number: self.last_session,
             address,
             home,
-            maildir: maildir.unwrap_or_else(|| self.plan.maildir.clone()),
+            maildir,
             options,
             origin: shown.origin,
             utf8: shown.utf8,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
+use super::super::birth;
 use super::super::order::Order;
 use super::super::part::Part;
 use super::super::wire::Received;
@@ -26,6 +27,8 @@ pub(super) struct Key {
     pub(super) gid: u32,
     pub(super) groups: Vec<u32>,
     pub(super) shard: u64,
+    /// The one Maildir that it may touch, where each account has a process.
+    pub(super) maildir: Option<PathBuf>,
 }
 
 /// What a process is.
@@ -91,7 +94,12 @@ impl Parts {
     /// # Errors
     /// What the system reports.
     pub(super) fn start(&mut self, role: Role, program: &str, words: &[String]) -> io::Result<Token> {
-        let part = Part::start(&self.programs.join(program), words, &self.environment)?;
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != birth::MAILDIR);
+        if let Role::Mailbox(Key { maildir: Some(maildir), .. }) = &role {
+            environment.push((birth::MAILDIR.into(), maildir.into()));
+        }
+        let part = Part::start(&self.programs.join(program), words, &environment)?;
         self.last_token += 1;
         epoll::add(&self.epoll, part.wire(), EventData::new_u64(self.last_token), EventFlags::IN)?;
         if let Role::Mailbox(key) = &role {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use authlib::printable::reason;
 
+use crate::environment;
+use crate::mailbox::loginexec_is_allowed;
+use crate::service::confinement;
 use crate::service::listen::Listener;
 
 /// What the service is to be.
@@ -15,7 +18,9 @@ pub(crate) struct Plan {
     pub(crate) programs: PathBuf,
     /// How many fronts.
     pub(crate) fronts: usize,
-    /// Over how many processes the accounts of a uid are spread.
+    /// Who shares a mailbox process.
+    pub(crate) isolation: Isolation,
+    /// Over how many processes the accounts of a uid are spread, if they share.
     pub(crate) shards: u64,
     /// The listening sockets.
     pub(crate) listeners: Vec<Listener>,
@@ -25,6 +30,35 @@ pub(crate) struct Plan {
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
     pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+/// Who shares a mailbox process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Accounts of one uid.
+    Uid,
+    /// Nobody: each account has its own, which can touch its Maildir alone.
+    Account,
+}
+
+impl Isolation {
+    /// POSTRIDER_ISOLATION.
+    ///
+    /// # Errors
+    /// A line for the log: it is neither, or cannot be had here.
+    pub(crate) fn from_environment() -> Result<Isolation, String> {
+        match environment::octets("POSTRIDER_ISOLATION").as_slice() {
+            b"" | b"uid" => Ok(Isolation::Uid),
+            b"account" if loginexec_is_allowed() => {
+                Err("POSTRIDER_ISOLATION=account: not together with POSTRIDER_LOGINEXEC".to_owned())
+            }
+            b"account" if !confinement::can_keep_accounts_apart()? => {
+                Err("POSTRIDER_ISOLATION=account: it needs Landlock (Linux 5.19)".to_owned())
+            }
+            b"account" => Ok(Isolation::Account),
+            _ => Err("POSTRIDER_ISOLATION: it is uid or account".to_owned()),
+        }
+    }
 }
 
 /// Where the certificate of TLS is, and its key. Nobody here reads them: the

@@ -29,7 +29,8 @@ const TCPDOPTS: &str = "
     -maxperc -nodnslookup -noidentlookup -pid -stop -restart -stderr -stderrlogger -stderrloggername -proxy";
 
 /// What looks like a variable in the sources and is none of the service's.
-const OTHERS: [&str; 4] = ["XDG_DATA_HOME", "CARGO_PKG_VERSION", "CARGO_BIN_EXE_postrider", "UPDATE"];
+const OTHERS: [&str; 5] =
+    ["POSTRIDER_ONLY_MAILDIR", "XDG_DATA_HOME", "CARGO_PKG_VERSION", "CARGO_BIN_EXE_postrider", "UPDATE"];
 
 /// Whose sources the service is made of, from the root of the workspace.
 const SOURCES: [&str; 6] = [

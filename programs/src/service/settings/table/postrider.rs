@@ -1,7 +1,7 @@
 //! The settings that Courier has no word for.
 
 use super::super::Kind::{List, Number, Switch, Text, Yes};
-use super::super::Reader::{Auth, Front, Monitor};
+use super::super::Reader::{Auth, Front, Mailbox, Monitor};
 use super::super::Setting;
 use super::super::Status::Honoured;
 
@@ -105,5 +105,42 @@ pub(super) const SETTINGS: &[Setting] = &[
         status: Honoured,
         default: "15",
         about: "how long the header may take, in seconds",
+    },
+    Setting {
+        name: "POSTRIDER_CONFINEMENT",
+        readers: &[Monitor, Front, Auth, Mailbox],
+        key: Some("service.confinement"),
+        kind: Text,
+        status: Honoured,
+        default: "best-effort",
+        about: "`require`: the service does not start without Landlock and seccomp; `off`: it does not use them",
+    },
+    Setting {
+        name: "POSTRIDER_ISOLATION",
+        readers: &[Monitor],
+        key: Some("service.isolation"),
+        kind: Text,
+        status: Honoured,
+        default: "uid",
+        about: "`account`: each account has a mailbox process that can touch its Maildir alone; `uid`: those of one uid \
+            share some",
+    },
+    Setting {
+        name: "POSTRIDER_AUTH_USER",
+        readers: &[Auth],
+        key: Some("service.auth_user"),
+        kind: Text,
+        status: Honoured,
+        default: "",
+        about: "the user that auth becomes for good; else it stays who has started the service",
+    },
+    Setting {
+        name: "POSTRIDER_LOGINEXEC",
+        readers: &[Monitor, Mailbox],
+        key: Some("service.loginexec"),
+        kind: Switch,
+        status: Honoured,
+        default: "0",
+        about: "1: `loginexec` of a Maildir is run, so mailbox processes may start programs (ledger 850)",
     },
 ];
