@@ -1,3 +1,5 @@
+//! `cargo xtask bench`: the servers, by the package `bench`; and
+//!
 //! `cargo xtask bench logins`: how long a login takes at authdaemond's socket,
 //! with PostgreSQL behind it, beside userdb and beside Courier's.
 //!
@@ -35,6 +37,19 @@ struct Place {
     loads: [Logins; 2],
     /// Ends with this.
     _daemon: Box<dyn Any>,
+}
+
+/// Measures servers; what, and how, the package says.
+pub(crate) fn servers(words: &[&str]) -> Result<()> {
+    debian::install_these(debian::FOR_BENCH)?;
+    // Debian lets only one POP3 server be installed.
+    debian::unpack("dovecot-pop3d", &project::target_directory()?.join("dovecot-pop3d"))?;
+    let built = project::cargo()?.args(["build", "--release", "--package", "bench"]).status()?;
+    ensure!(built.success(), "the load could not be built");
+    let programs = project::build_release()?;
+    let status = Command::new(programs.join("bench")).arg(&programs).args(words).status()?;
+    ensure!(status.success(), "bench: {status}");
+    Ok(())
 }
 
 /// Measures, and prints.

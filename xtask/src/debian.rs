@@ -43,13 +43,29 @@ const PACKAGES: &[&str] = &[
     "util-linux",
 ];
 
-/// Installs what is missing, if we are root on Debian. Elsewhere the tests
-/// themselves say what they leave out.
+/// What `cargo xtask bench` wants: the servers that it compares us with.
+pub(crate) const FOR_BENCH: &[&str] = &[
+    "courier-pop",
+    "courier-authdaemon",
+    "courier-authlib-userdb",
+    "dovecot-core",
+    "openssl",
+    "strace",
+    "util-linux",
+];
+
+/// Installs what the tests want and is missing. Where that cannot be done they
+/// say themselves what they leave out.
 pub(crate) fn install() -> Result<()> {
+    install_these(PACKAGES)
+}
+
+/// Installs those of `packages` that are missing, if we are root on Debian.
+pub(crate) fn install_these(packages: &[&str]) -> Result<()> {
     if !Uid::effective().is_root() || !Path::new("/etc/debian_version").exists() {
         return Ok(());
     }
-    let missing: Vec<_> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
+    let missing: Vec<_> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -58,6 +74,25 @@ pub(crate) fn install() -> Result<()> {
     apt_get(&["update"])?;
     let install = ["install", "--yes", "--no-install-recommends"];
     apt_get(&[&install[..], &missing[..]].concat())
+}
+
+/// Unpacks `package` into `directory`, if it is not there already: one that
+/// cannot be installed beside others that are.
+pub(crate) fn unpack(package: &str, directory: &Path) -> Result<()> {
+    if directory.exists() {
+        return Ok(());
+    }
+    let download = tempfile::tempdir()?;
+    // apt fetches as a user of its own.
+    fs::set_permissions(download.path(), Permissions::from_mode(0o777))?;
+    let mut apt = Command::new("timeout");
+    apt.args(["600", "apt-get", "--quiet", "download", package]).current_dir(download.path());
+    let status = apt.stdin(Stdio::null()).status().context("apt-get")?;
+    ensure!(status.success(), "apt-get download {package}: {status}");
+    let archive = fs::read_dir(download.path())?.next().context("apt-get has downloaded nothing")??;
+    let status = Command::new("dpkg-deb").arg("--extract").arg(archive.path()).arg(directory).status()?;
+    ensure!(status.success(), "dpkg-deb: {status}");
+    Ok(())
 }
 
 /// Whether this run is one that counts: what it cannot do is a failure then.

@@ -7,6 +7,7 @@ mod bench;
 mod debian;
 mod demo;
 mod fuzz;
+mod micro;
 mod project;
 mod promises;
 mod test;
@@ -19,7 +20,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo [classic]            build, and serve a throw-away account on a loopback port until Ctrl-C
   test                      run all the tests
   promises                  check what no compiler checks (part of test)
+  bench [--quick] [NAME…]   measure both deployments beside Courier, Dovecot and what the machine can do
   bench logins              measure logins with PostgreSQL, userdb and Courier's authdaemond
+  micro [keep]              count the instructions of hot functions (part of test), or keep them to compare
   fuzz [TARGET [SECONDS]]   run one fuzz target, or all, for so long each (default 60)
 ";
 
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["promises"] => promises::run(),
         ["bench", "logins"] => bench::logins(),
+        ["bench", words @ ..] => bench::servers(words),
+        ["micro"] => micro::run(micro::Then::Compare).map(drop),
+        ["micro", "keep"] => micro::run(micro::Then::Keep).map(drop),
         ["fuzz"] => fuzz::run(None, 60),
         ["fuzz", target] => fuzz::run(Some(target), 60),
         ["fuzz", target, seconds] if seconds.parse::<u32>().is_ok() => {

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{debian, fuzz, project, promises};
+use crate::{debian, fuzz, micro, project, promises};
 
 /// How long each fuzz target runs here. For longer: `cargo xtask fuzz`.
 const FUZZ_SECONDS: u32 = 4;
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     part("documentation", documentation)?;
     part("promises", promises::run)?;
     let mut summary = part("tests", tests)?;
+    summary.extend(part("instructions of hot functions", || micro::run(micro::Then::Compare))?);
     summary.extend(part("fuzz targets", fuzz_for_a_while)?);
     println!("\n=== all of it");
     summary.iter().for_each(|line| println!("{line}"));

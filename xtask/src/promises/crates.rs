@@ -86,6 +86,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sqldriver", &["authlib", "tokio"]),
     ("tlsclient", &["authlib", "rustls"]),
     ("testbed", &["base64", "hmac", "libtest-mimic", "md-5", "nix", "rustls", "sha1", "sha2", "tempfile"]),
+    ("bench", &["anyhow", "memchr", "rustix", "rustls", "system", "tempfile", "testbed"]),
+    ("micro", &["anyhow", "authlib", "maildir", "pop3", "tempfile"]),
     ("xtask", &["anyhow", "nix", "system", "tempfile", "testbed"]),
 ];
 
