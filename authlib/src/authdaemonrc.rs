@@ -41,6 +41,11 @@ impl Authdaemonrc {
         Ok(Authdaemonrc { settings })
     }
 
+    /// Puts a setting above those of the file.
+    pub fn set(&mut self, name: &str, value: Vec<u8>) {
+        self.settings.push((name.to_owned(), value));
+    }
+
     /// All of them, for the environment of the modules. Of several with one
     /// name the last counts.
     #[must_use]

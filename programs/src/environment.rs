@@ -1,21 +1,41 @@
 //! Environment variables, as Courier's programs read them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use authlib::daemon::Timeouts;
 
+/// What stands in for the environment in which this process was started.
+static INSTEAD: RwLock<Option<BTreeMap<String, OsString>>> = RwLock::new(None);
+
+/// From now on these variables are the environment, for this process alone. The
+/// monitor's are its settings, wherever they come from.
+pub(crate) fn instead(variables: BTreeMap<String, OsString>) {
+    *INSTEAD.write().unwrap_or_else(PoisonError::into_inner) = Some(variables);
+}
+
+/// The variable, if it is set.
+#[must_use]
+pub fn variable(name: &str) -> Option<OsString> {
+    match &*INSTEAD.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(variables) => variables.get(name).cloned(),
+        None => std::env::var_os(name),
+    }
+}
+
 /// The variable's octets; none if it is unset.
 #[must_use]
 pub fn octets(name: &str) -> Vec<u8> {
-    std::env::var_os(name).map(OsStringExt::into_vec).unwrap_or_default()
+    variable(name).map(OsStringExt::into_vec).unwrap_or_default()
 }
 
 /// The variable, unless it is unset or empty.
 #[must_use]
 pub fn non_empty(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    variable(name).filter(|value| !value.is_empty())
 }
 
 /// The variable as a number, by its leading digits; 0 if it has none. So

@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use authlib::printable::reason;
 use crate::log;
 use crate::modules;
 use crate::places;
+use crate::service;
 
 /// How authdaemond is to be.
 #[derive(Clone, Debug)]
@@ -40,21 +42,27 @@ impl Settings {
     pub(super) fn read() -> Result<Self, String> {
         let path = places::configuration().join("authdaemonrc");
         let text = fs::read(&path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
-        Settings::from_text(&text, &path)
+        Settings::understand(&parse(&text, &path)?, &path)
     }
 
     /// The same, or where there is no authdaemonrc: userdb alone, and a worker
-    /// for each core.
+    /// for each core. What the environment says stands above both.
     ///
     /// # Errors
     /// As [`read`](Settings::read).
     pub(crate) fn read_or_embedded() -> Result<Self, String> {
         let path = places::configuration().join("authdaemonrc");
-        if path.exists() {
-            return Settings::read();
-        }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Settings::from_text(format!("authmodulelist=authuserdb\ndaemons={cores}\n").as_bytes(), &path)
+        let embedded = || format!("authmodulelist=authuserdb\ndaemons={cores}\n").into_bytes();
+        let text = if path.exists() { fs::read(&path) } else { Ok(embedded()) };
+        let text = text.map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
+        let mut rc = parse(&text, &path)?;
+        for (name, value) in std::env::vars_os() {
+            if let Some(name) = name.to_str().filter(|name| service::stands_above_authdaemonrc(name)) {
+                rc.set(name, value.into_vec());
+            }
+        }
+        Settings::understand(&rc, &path)
     }
 
     /// The modules, in the order in which they are asked.
@@ -62,9 +70,8 @@ impl Settings {
         &self.modules
     }
 
-    fn from_text(text: &[u8], path: &Path) -> Result<Self, String> {
+    fn understand(rc: &Authdaemonrc, path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let rc = Authdaemonrc::parse(text).map_err(|bad| format!("Bad line in {shown}: {bad}"))?;
         let modules = rc.modules();
         if modules.is_empty() {
             return Err(format!("{shown}: authmodulelist names no module"));
@@ -81,9 +88,9 @@ impl Settings {
             modules,
             workers,
             environment: rc.settings().to_vec(),
-            guard: guard(&rc).map_err(|bad| of_rc(&bad))?,
-            remembered: remembered(&rc).map_err(|bad| of_rc(&bad))?,
-            patience: patience(&rc).map_err(|bad| of_rc(&bad))?,
+            guard: guard(rc).map_err(|bad| of_rc(&bad))?,
+            remembered: remembered(rc).map_err(|bad| of_rc(&bad))?,
+            patience: patience(rc).map_err(|bad| of_rc(&bad))?,
         })
     }
 
@@ -94,6 +101,10 @@ impl Settings {
         }
         log::line(format_args!("INFO: modules=\"{}\", daemons={}", self.modules.join(" "), self.workers));
     }
+}
+
+fn parse(text: &[u8], path: &Path) -> Result<Authdaemonrc, String> {
+    Authdaemonrc::parse(text).map_err(|bad| format!("Bad line in {}: {bad}", path.display()))
 }
 
 /// The longest wait that may be set, in seconds: who asks waits for an answer

@@ -26,6 +26,7 @@ use super::confinement::{Confinement, Needs};
 use super::desk::{Asker, Desk};
 use super::order::Order;
 use super::question::Question;
+use super::trial;
 use super::wire::Wire;
 use crate::authdaemond::{self, Caller, Office, Settings};
 use crate::log;
@@ -44,6 +45,9 @@ const WORKER: u64 = 1 << 63;
 #[must_use]
 pub fn run() -> ExitCode {
     if let Some(status) = authdaemond::run_as_worker() {
+        return status;
+    }
+    if let Some(status) = trial::run_as_trial() {
         return status;
     }
     match begin().map(Auth::serve) {

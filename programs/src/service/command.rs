@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{serve, user};
+use super::{check, serve, user};
 
 const USAGE: &str = "\
 Usage: postrider serve [OPTION]…        the server
+       postrider check [OPTION]…        whether it would serve, and with which settings
        postrider user COMMAND …         its accounts
-       postrider serve|user --help      more about either
+       postrider serve|check|user --help more about each
        postrider --help | --version
 ";
 
@@ -21,8 +22,10 @@ pub fn run() -> ExitCode {
     let (first, rest) = words.split_first().map_or((None, &[][..]), |(first, rest)| (first.to_str(), rest));
     let wants_help = rest.iter().any(|word| is_help(word.to_str()));
     match first {
-        Some("serve") if wants_help => say(serve::USAGE),
+        Some("serve") if wants_help => say(&serve::usage()),
         Some("serve") => serve::run(rest),
+        Some("check") if wants_help => say(&check::usage()),
+        Some("check") => check::run(rest),
         Some("user") if wants_help => say(user::USAGE),
         Some("user") => user::run(rest),
         Some("--version") => say(concat!("postrider ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -35,7 +38,7 @@ fn is_help(word: Option<&str>) -> bool {
     matches!(word, Some("--help" | "-h"))
 }
 
-fn say(text: &str) -> ExitCode {
+pub(super) fn say(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -1,6 +1,7 @@
 //! The directory of the service: accounts, settings and, unless an account
 //! says otherwise, mail.
 
+use std::env;
 use std::fs::{self, DirBuilder};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,15 +11,13 @@ use authlib::Module;
 use authlib::printable::reason;
 use authlib::userdb::Userdb;
 
-use crate::environment;
-
 /// What is said where nobody names the directory and there is no usual one.
 pub(super) const NOWHERE: &str = "there is no HOME, so --directory is required";
 
 /// Where it is if nobody says otherwise: `$XDG_DATA_HOME/postrider`, else
 /// `~/.local/share/postrider`; `None` without a HOME.
 pub(super) fn usual() -> Option<PathBuf> {
-    let set = |name| environment::non_empty(name).map(PathBuf::from);
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
     Some(data.join("postrider"))
 }

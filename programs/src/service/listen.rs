@@ -5,7 +5,6 @@ mod activation;
 mod address;
 mod socket;
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
 use crate::environment;
@@ -97,12 +96,6 @@ impl Listener {
 /// A line for the log: something was passed that is no listening socket.
 pub(crate) fn passed() -> Result<Vec<Listener>, String> {
     activation::passed()
-}
-
-/// Whether a variable is about sockets that were passed to this process, and
-/// nobody else's business.
-pub(crate) fn is_about_passed(variable: &(OsString, OsString)) -> bool {
-    activation::VARIABLES.iter().any(|name| variable.0 == *name)
 }
 
 impl std::fmt::Display for Listener {

@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod birth;
+mod check;
 pub mod command;
 pub mod confinement;
 mod desk;
@@ -15,17 +16,19 @@ mod guest;
 mod listen;
 pub mod mailbox;
 mod monitor;
+mod options;
 mod order;
 mod part;
 mod question;
 mod serve;
-#[cfg(test)]
 mod settings;
 mod side;
 mod stream;
 mod ticket;
 mod tickets;
+mod trial;
 mod user;
 mod wire;
 
 pub(crate) use guest::Guest;
+pub(crate) use settings::stands_above_authdaemonrc;

@@ -23,7 +23,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::parts::{Parts, Role, Token};
-pub(super) use self::plan::{Certificate, Isolation, Plan};
+pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
 use super::guest;
 use super::listen::Listener;
 use super::order::Order;
@@ -67,7 +67,7 @@ impl Monitor {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
-        let parts = Parts::new(epoll, plan.programs.clone(), plan.environment.clone(), SIGNALS);
+        let parts = Parts::new(epoll, plan.programs.clone(), plan.environments.clone(), SIGNALS);
         let mut monitor = Monitor {
             plan,
             signals,

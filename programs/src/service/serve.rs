@@ -3,7 +3,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,130 +11,61 @@ use authlib::printable::reason;
 
 use super::front::proxied::Trust;
 use super::listen::{self, Address, Listener, Manner};
-use super::monitor::{Certificate, Isolation, Monitor, Plan};
+use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
+use super::options::{self, Options};
+use super::settings::{self, Reader, Settings};
 use super::{command, confinement, directory};
 use crate::log;
-use crate::tcpd::ports::Place;
 
-pub(super) const USAGE: &str = "\
-Usage: postrider serve [--directory DIR] [--listen ADDRESS]…
+/// How it is called.
+pub(super) fn usage() -> String {
+    format!(
+        "Usage: postrider serve [--directory DIR | --courier DIR | --config FILE] [--listen ADDRESS]…
                        [--certificate FILE [--key FILE] [--listen-tls ADDRESS]…]
 
-  --directory DIR             accounts (userdb) and settings; otherwise
-                              $XDG_DATA_HOME/postrider or ~/.local/share/postrider
-  --listen ADDRESS            where to listen; STLS is offered there if there is
-                              a certificate
-  --listen-tls ADDRESS        where to listen for clients that begin with TLS
-  --certificate FILE          certificate chain, in PEM; otherwise TLS_CERTFILE
-  --key FILE                  its private key, in PEM; otherwise
-                              TLS_PRIVATE_KEYFILE, or the certificate's file
-
+{}
 An ADDRESS is IP:PORT, *:PORT, unix:/PATH or unix:MODE:/PATH, or a list of such
 and of what couriertcpd takes. Sockets that systemd passes are listened at too.
 Without any it listens at 127.0.0.1:1110, and with a certificate also at
-127.0.0.1:1995 for clients that begin with TLS.
-";
-
-/// Where the service listens if nobody says otherwise.
-const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1110);
-/// And where for clients that begin with TLS.
-const USUAL_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1995);
-
-/// What the command line says.
-#[derive(Debug, PartialEq, Eq)]
-struct Options {
-    directory: PathBuf,
-    listen: Vec<Address>,
-    listen_tls: Vec<Address>,
-    certificate: Option<Certificate>,
+127.0.0.1:1995 for clients that begin with TLS; with --courier at PORT and
+SSLPORT.
+",
+        options::USAGE
+    )
 }
 
 /// Runs it with the words behind `postrider serve`.
 pub(super) fn run(words: &[OsString]) -> ExitCode {
-    match Options::parse(words).map(serve) {
+    match Options::parse(words).map(|options| serve(&options)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
             log::error(&format_args!("postrider: {reason}"));
             ExitCode::FAILURE
         }
-        Err(wrong) => command::wrong(&wrong, USAGE),
+        Err(wrong) => command::wrong(&wrong, &usage()),
     }
-}
-
-impl Options {
-    /// # Errors
-    /// What is wrong with them.
-    fn parse(words: &[OsString]) -> Result<Options, String> {
-        let (mut directory, mut listen, mut listen_tls) = (None, Vec::new(), Vec::new());
-        let (mut chain, mut key) = (set("TLS_CERTFILE"), set("TLS_PRIVATE_KEYFILE"));
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let mut value =
-                || words.next().ok_or_else(|| format!("{} wants a value", word.to_string_lossy()));
-            match word.to_str() {
-                Some("--directory") => directory = Some(PathBuf::from(value()?)),
-                Some("--listen") => listen.extend(addresses(value()?)?),
-                Some("--listen-tls") => listen_tls.extend(addresses(value()?)?),
-                Some("--certificate") => chain = Some(PathBuf::from(value()?)),
-                Some("--key") => key = Some(PathBuf::from(value()?)),
-                _ => return Err(format!("what is {}?", word.to_string_lossy())),
-            }
-        }
-        let certificate = chain.map(|chain| {
-            let key = key.unwrap_or_else(|| chain.clone());
-            Certificate { chain, key }
-        });
-        if certificate.is_none() && !listen_tls.is_empty() {
-            return Err("--listen-tls wants a --certificate".to_owned());
-        }
-        let directory = directory.or_else(directory::usual).ok_or(directory::NOWHERE)?;
-        Ok(Options { directory, listen, listen_tls, certificate })
-    }
-}
-
-fn addresses(list: &OsString) -> Result<Vec<Address>, String> {
-    Address::list(list, None).map_err(|wrong| wrong.to_string())
-}
-
-/// The path in a variable.
-fn set(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Serves until it is told to end.
 ///
 /// # Errors
 /// A line for the log.
-fn serve(options: Options) -> Result<(), String> {
+fn serve(options: &Options) -> Result<(), String> {
     system::process::standard_signals().map_err(|error| error.to_string())?;
     // What whoever starts us has left open is not for fronts.
     system::process::seal_descriptors().map_err(|error| error.to_string())?;
-    let isolation = Isolation::from_environment()?;
-    confinement::announce()?;
-    let directory = directory::make(&options.directory)?;
-    let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
-    if let Some(certificate) = &options.certificate {
-        certificate.open()?;
+    let settings = settings::read(options)?;
+    if let Some(refused) = settings.refusals().first() {
+        return Err(refused.clone());
     }
-    let listeners = listeners(&options)?;
-    let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
+    settings.take_effect_here();
+    confinement::announce()?;
+    settings.warnings().iter().for_each(|warning| log::warning(warning));
+    let plan = plan(&settings)?;
+    let listening: Vec<String> = plan.listeners.iter().map(ToString::to_string).collect();
+    let first = plan.listeners.iter().filter(|listener| listener.manner == Manner::default());
     let hint = first.filter_map(|listener| listener.address.port()).next();
-    let hint = hint.and_then(|address| directory::hint(&directory, address));
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut environment: Vec<(OsString, OsString)> =
-        env::vars_os().filter(|variable| !listen::is_about_passed(variable)).collect();
-    environment.push(("POSTRIDER_SYSCONFDIR".into(), directory.clone().into()));
-    let plan = Plan {
-        programs: programs.ok_or("where are the other programs?")?,
-        fronts: cores,
-        isolation,
-        shards: cores as u64,
-        listeners,
-        certificate: options.certificate,
-        maildir: PathBuf::from("Maildir"),
-        environment,
-    };
+    let hint = hint.and_then(|address| directory::hint(&plan.environments.directory, address));
     let monitor = Monitor::new(plan).map_err(|error| reason(&error))?;
     for listener in listening {
         log::line(format_args!("INFO: listening on {listener}"));
@@ -146,69 +76,157 @@ fn serve(options: Options) -> Result<(), String> {
     monitor.run().map_err(|error| reason(&error))
 }
 
+/// What the service is to be by these settings, with its sockets open.
+///
+/// # Errors
+/// A line for the log.
+fn plan(settings: &Settings) -> Result<Plan, String> {
+    let directory = directory::make(settings.directory())?;
+    let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
+    let certificate = certificate(settings);
+    if let Some(certificate) = &certificate {
+        certificate.open()?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let environment = |reader| settings.environment(reader, &directory);
+    let (front, auth, mailbox) =
+        (environment(Reader::Front), environment(Reader::Auth), environment(Reader::Mailbox));
+    Ok(Plan {
+        programs: programs.ok_or("where are the other programs?")?,
+        fronts: cores,
+        isolation: Isolation::from_environment()?,
+        shards: cores as u64,
+        listeners: listeners(settings, certificate.is_some())?,
+        certificate,
+        maildir: settings.get("MAILDIRPATH").map_or_else(|| "Maildir".into(), PathBuf::from),
+        environments: Environments { front, auth, mailbox, directory },
+    })
+}
+
+/// The certificate that TLS_CERTFILE names, if it names one.
+pub(super) fn certificate(settings: &Settings) -> Option<Certificate> {
+    let chain = PathBuf::from(settings.get("TLS_CERTFILE")?);
+    let key = settings.get("TLS_PRIVATE_KEYFILE").map_or_else(|| chain.clone(), PathBuf::from);
+    Some(Certificate { chain, key })
+}
+
 /// All sockets to listen at: those that were passed and those that are named,
 /// or the usual ones.
-fn listeners(options: &Options) -> Result<Vec<Listener>, String> {
+fn listeners(settings: &Settings, has_tls: bool) -> Result<Vec<Listener>, String> {
     let mut listeners = listen::passed()?;
-    let has_tls = options.certificate.is_some();
     if !has_tls && listeners.iter().any(|listener| listener.manner.implicit_tls) {
-        return Err("a socket for TLS was passed, and there is no --certificate".to_owned());
+        return Err("a socket for TLS was passed, and there is no certificate (TLS_CERTFILE)".to_owned());
     }
     let proxied = listen::Proxied::from_environment()?;
     Trust::from_environment()?;
     for listener in &mut listeners {
         listener.manner.proxied |= proxied.has(&listener.address);
     }
-    let named = [(options.listen.clone(), false), (options.listen_tls.clone(), true)];
-    let is_told = !listeners.is_empty() || named.iter().any(|(addresses, _)| !addresses.is_empty());
-    let wanted = if is_told { named } else { usual(has_tls) };
-    for (addresses, implicit_tls) in wanted {
-        for address in addresses {
-            let manner = Manner { implicit_tls, proxied: proxied.has(&address) };
-            listeners.push(Listener::open(address, manner)?);
-        }
+    for (address, implicit_tls) in addresses(settings, has_tls, !listeners.is_empty())? {
+        let manner = Manner { implicit_tls, proxied: proxied.has(&address) };
+        listeners.push(Listener::open(address, manner)?);
     }
     Ok(listeners)
 }
 
-/// Where it listens if nobody says so, and where for clients that begin with TLS.
-fn usual(has_tls: bool) -> [(Vec<Address>, bool); 2] {
-    let at = |address| Address::Port(Place::At(address));
-    [(vec![at(USUAL)], false), (has_tls.then(|| at(USUAL_TLS)).into_iter().collect(), true)]
+/// Where it listens for clients that begin with TLS if nobody says otherwise.
+const USUAL_TLS: &str = "127.0.0.1:1995";
+
+/// Where to listen, and whether clients begin with TLS there. Sockets that were
+/// `passed` are instead of the usual places.
+///
+/// # Errors
+/// A line for the log: an address is none, or there is none at all, or TLS is
+/// wanted and there is no certificate.
+pub(super) fn addresses(
+    settings: &Settings,
+    has_tls: bool,
+    passed: bool,
+) -> Result<Vec<(Address, bool)>, String> {
+    let named = ["POSTRIDER_LISTEN", "POSTRIDER_LISTEN_TLS"];
+    let is_named = named.iter().any(|name| settings.is_set(name));
+    let mut found = Vec::new();
+    for (index, name) in named.into_iter().enumerate() {
+        let implicit_tls = index == 1;
+        let place = if is_named {
+            settings.is_set(name).then_some((name, None))
+        } else if settings.are_couriers() {
+            couriers(settings, implicit_tls)
+        } else {
+            (!passed && (has_tls || !implicit_tls)).then_some((name, None))
+        };
+        let Some((name, address)) = place else { continue };
+        let list = settings.get(name).unwrap_or_else(|| USUAL_TLS.as_ref());
+        let list = Address::list(list, address.and_then(|address| settings.get(address)));
+        let list = list.map_err(|wrong| format!("{name} ({}): {wrong}", settings.source(name)))?;
+        if implicit_tls && !has_tls {
+            return Err(format!("{name} wants a certificate (TLS_CERTFILE)"));
+        }
+        found.extend(list.into_iter().map(|address| (address, implicit_tls)));
+    }
+    if found.is_empty() && !passed {
+        return Err("POP3DSTART and POP3DSSLSTART are both NO: there is nowhere to listen".to_owned());
+    }
+    Ok(found)
+}
+
+/// The variables that say where Courier listens, if it is to.
+fn couriers(settings: &Settings, implicit_tls: bool) -> Option<(&'static str, Option<&'static str>)> {
+    let (start, port, address) = match implicit_tls {
+        false => ("POP3DSTART", "PORT", "ADDRESS"),
+        true => ("POP3DSSLSTART", "SSLPORT", "SSLADDRESS"),
+    };
+    settings.is_yes(start).then_some((port, Some(address)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use super::{addresses, certificate};
+    use crate::service::options::Options;
+    use crate::service::settings::{self, Settings};
     use std::ffi::OsString;
 
-    fn parse(words: &[&str]) -> Result<Options, String> {
-        Options::parse(&words.iter().map(OsString::from).collect::<Vec<_>>())
+    fn settings(words: &[&str]) -> Settings {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        settings::read(&Options::parse(&words).unwrap()).unwrap()
+    }
+
+    fn places(words: &[&str], has_tls: bool, passed: bool) -> Result<Vec<String>, String> {
+        let settings = settings(&[&["--directory", "/nowhere"], words].concat());
+        let found = addresses(&settings, has_tls, passed)?;
+        Ok(found
+            .into_iter()
+            .map(|(address, tls)| format!("{address}{}", if tls { " TLS" } else { "" }))
+            .collect())
     }
 
     #[test]
     fn with_a_certificate_it_listens_for_tls_too() {
-        let options = parse(&["--directory", "/d", "--certificate", "/both.pem"]).unwrap();
-        let count = |has_tls| super::usual(has_tls).map(|(addresses, _)| addresses.len());
-        assert_eq!((count(false), count(true)), ([1, 0], [1, 1]));
-        assert_eq!(options.certificate.unwrap().key.to_str(), Some("/both.pem"));
-        let words =
-            ["--directory", "/d", "--listen-tls", "[::1]:995", "--certificate", "/c.pem", "--key", "/k.pem"];
-        let options = parse(&words).unwrap();
-        assert_eq!((options.listen.len(), options.listen_tls.len()), (0, 1));
-        assert_eq!(options.certificate.unwrap().key.to_str(), Some("/k.pem"));
+        assert_eq!(places(&[], false, false).unwrap(), ["127.0.0.1:1110"]);
+        assert_eq!(places(&[], true, false).unwrap(), ["127.0.0.1:1110", "127.0.0.1:1995 TLS"]);
+        assert_eq!(places(&["--listen-tls", "[::1]:995"], true, false).unwrap(), ["[::1]:995 TLS"]);
+        assert!(places(&[], true, true).unwrap().is_empty());
     }
 
     #[test]
-    fn options_have_values_and_others_are_refused() {
-        let options =
-            parse(&["--directory", "/d", "--listen", "[::1]:110,::1.111", "--listen", "127.0.0.1:0"])
-                .unwrap();
-        assert_eq!(options.directory.to_str(), Some("/d"));
-        assert_eq!(options.listen.len(), 3);
-        let tls = ["--listen-tls", "127.0.0.1:0"];
-        for wrong in [&["--listen"][..], &["--listen", "host:110"], &["--dirctory", "/d"], &["x"], &tls] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
-        }
+    fn what_is_no_address_is_said_and_where_it_stands() {
+        assert_eq!(
+            places(&["--listen", "[::1]:110,::1.111", "--listen", "127.0.0.1:0"], false, false)
+                .unwrap()
+                .len(),
+            3
+        );
+        let wrong = places(&["--listen", "host:110"], false, false).unwrap_err();
+        assert_eq!(wrong, "POSTRIDER_LISTEN (--listen): Invalid port: host:110");
+        let wrong = places(&["--listen-tls", "127.0.0.1:0"], false, false).unwrap_err();
+        assert_eq!(wrong, "POSTRIDER_LISTEN_TLS wants a certificate (TLS_CERTFILE)");
+    }
+
+    #[test]
+    fn a_key_may_be_in_the_file_of_its_certificate() {
+        let words = ["--directory", "/nowhere", "--certificate", "/both.pem"];
+        assert_eq!(certificate(&settings(&words)).unwrap().key.to_str(), Some("/both.pem"));
+        let words = [&words[..], &["--key", "/key.pem"]].concat();
+        assert_eq!(certificate(&settings(&words)).unwrap().key.to_str(), Some("/key.pem"));
     }
 }

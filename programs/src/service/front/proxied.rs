@@ -46,7 +46,7 @@ impl Trust {
     /// # Errors
     /// What is wrong, for the log.
     pub(in crate::service) fn from_environment() -> Result<Trust, String> {
-        let networks = match std::env::var_os("POSTRIDER_PROXY_FROM") {
+        let networks = match environment::variable("POSTRIDER_PROXY_FROM") {
             None => Networks::loopback(),
             Some(list) => Networks::parse(list.as_encoded_bytes())
                 .map_err(|error| format!("POSTRIDER_PROXY_FROM: {error}"))?,

@@ -11,9 +11,6 @@ use rustix::net::sockopt::{socket_acceptconn, socket_type};
 
 use super::{Address, Listener, Manner};
 
-/// What is not passed on: it is about this process's descriptors.
-pub(super) const VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"];
-
 /// The first descriptor.
 const FIRST: RawFd = 3;
 /// Most of them.

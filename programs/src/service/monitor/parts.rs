@@ -1,7 +1,6 @@
 //! The processes that the monitor has started, and who of them is what.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -15,6 +14,7 @@ use super::super::birth;
 use super::super::order::Order;
 use super::super::part::Part;
 use super::super::wire::Received;
+use super::plan::Environments;
 use crate::log;
 
 /// Names a process for as long as the service lives.
@@ -68,7 +68,7 @@ pub(super) struct Parts {
     /// Where all of them are heard.
     epoll: OwnedFd,
     programs: PathBuf,
-    environment: Vec<(OsString, OsString)>,
+    environments: Environments,
     all: HashMap<Token, Process>,
     mailboxes: HashMap<Key, Token>,
     /// Processes whose wire is closed.
@@ -82,11 +82,11 @@ impl Parts {
     pub(super) fn new(
         epoll: OwnedFd,
         programs: PathBuf,
-        environment: Vec<(OsString, OsString)>,
+        environments: Environments,
         reserved: Token,
     ) -> Parts {
         let (all, mailboxes, leaving) = (HashMap::new(), HashMap::new(), Vec::new());
-        Parts { epoll, programs, environment, all, mailboxes, leaving, last_token: reserved }
+        Parts { epoll, programs, environments, all, mailboxes, leaving, last_token: reserved }
     }
 
     /// Starts `program` with `words`.
@@ -94,8 +94,11 @@ impl Parts {
     /// # Errors
     /// What the system reports.
     pub(super) fn start(&mut self, role: Role, program: &str, words: &[String]) -> io::Result<Token> {
-        let mut environment = self.environment.clone();
-        environment.retain(|(name, _)| name != birth::MAILDIR);
+        let mut environment = match role {
+            Role::Front => self.environments.front.clone(),
+            Role::Auth => self.environments.auth.clone(),
+            Role::Mailbox(_) => self.environments.mailbox.clone(),
+        };
         if let Role::Mailbox(Key { maildir: Some(maildir), .. }) = &role {
             environment.push((birth::MAILDIR.into(), maildir.into()));
         }

@@ -29,7 +29,7 @@ pub(crate) struct Plan {
     /// The Maildir of accounts that have none of their own.
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
-    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) environments: Environments,
 }
 
 /// Who shares a mailbox process.
@@ -60,6 +60,21 @@ impl Isolation {
         }
     }
 }
+/// What the processes find in their environment: each what concerns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Environments {
+    /// postrider-front.
+    pub(crate) front: Variables,
+    /// postrider-auth.
+    pub(crate) auth: Variables,
+    /// postrider-mailbox.
+    pub(crate) mailbox: Variables,
+    /// The directory of the service, absolute.
+    pub(crate) directory: PathBuf,
+}
+
+/// Names and values.
+pub(crate) type Variables = Vec<(OsString, OsString)>;
 
 /// Where the certificate of TLS is, and its key. Nobody here reads them: the
 /// files are opened for the fronts, which may not, and anew for each, so that a

@@ -1,6 +1,6 @@
 //! Every setting, once. A new one is one more literal in the list that it
 //! belongs to; then `UPDATE=1 cargo test -p programs --lib settings` writes it
-//! into `docs/settings.md`.
+//! into `docs/settings.md` and `docs/postrider.toml`.
 
 mod authdaemonrc;
 mod chain;
@@ -9,8 +9,6 @@ mod pop3d_ssl;
 mod postrider;
 mod surroundings;
 mod tcpdopts;
-
-use super::Setting;
 
 /// Settings that belong together.
 pub(crate) struct Section {
@@ -52,7 +50,8 @@ pub(crate) const SECTIONS: [Section; 7] = [
     },
     Section {
         title: "What back-ends find around them",
-        about: "Taken from the environment in which `postrider serve` is started.",
+        about: "Taken from the environment in which `postrider serve` is started, except with `--courier`: \
+            Courier's start scripts begin with an empty one.",
         settings: surroundings::SETTINGS,
     },
     Section {
@@ -65,4 +64,88 @@ pub(crate) const SECTIONS: [Section; 7] = [
 /// All settings.
 pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
     SECTIONS.iter().flat_map(|section| section.settings)
+}
+
+/// Whether the setting stands in authdaemonrc.
+pub(crate) fn is_of_authdaemonrc(name: &str) -> bool {
+    authdaemonrc::SETTINGS.iter().any(|setting| setting.is_called(name))
+}
+
+/// A setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The variable. One that ends in `*` stands for all that begin so, one that
+    /// begins with `-` is an option in TCPDOPTS.
+    pub(crate) name: &'static str,
+    /// Which processes get it, and read it.
+    pub(crate) readers: &'static [Reader],
+    /// Its key in postrider.toml, `table.key`, if it has one there.
+    pub(crate) key: Option<&'static str>,
+    /// How it is written in postrider.toml.
+    pub(crate) kind: Kind,
+    /// What becomes of it.
+    pub(crate) status: Status,
+    /// What counts if it is not set; empty for nothing.
+    pub(crate) default: &'static str,
+    /// What it is, in one line of Markdown.
+    pub(crate) about: &'static str,
+}
+
+/// A process of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// `postrider serve` itself, before and while it is the monitor.
+    Monitor,
+    /// postrider-front.
+    Front,
+    /// postrider-auth, its workers and the modules that are programs.
+    Auth,
+    /// postrider-mailbox.
+    Mailbox,
+}
+
+/// How a value is written in postrider.toml, and what of it is in the variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string.
+    Text,
+    /// A whole number, not below 0.
+    Number,
+    /// `true` and `false`: 1 and 0.
+    Switch,
+    /// `true` and `false`: YES and NO.
+    Yes,
+    /// An array of strings, or one string: words with a space between them.
+    List,
+}
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It does what it says.
+    Honoured,
+    /// In Courier's files it becomes something else; it counts only there.
+    Mapped(&'static str),
+    /// It has nothing to do here, and nothing is lost without it: why.
+    Needless(&'static str),
+    /// It is not honoured, and the log says so at the start: why.
+    Unsupported(&'static str),
+    /// The service does not start with it, since leaving it out would let
+    /// somebody in or mislay mail: why.
+    Refused(&'static str),
+}
+
+impl Setting {
+    /// Whether this is the setting that the variable `name` holds.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
+            None => name == self.name,
+        }
+    }
+}
+
+/// The setting that the variable `name` holds.
+pub(crate) fn called(name: &str) -> Option<&'static Setting> {
+    all().find(|setting| setting.is_called(name))
 }

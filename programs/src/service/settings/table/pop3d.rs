@@ -3,7 +3,7 @@
 use super::super::Kind::{List, Number, Switch, Text, Yes};
 use super::super::Reader::{Auth, Front, Mailbox, Monitor};
 use super::super::Setting;
-use super::super::Status::{Honoured, Needless, Refused, Unsupported};
+use super::super::Status::{Honoured, Mapped, Needless, Refused, Unsupported};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -11,7 +11,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Yes,
-        status: Unsupported("`--listen` says where"),
+        status: Mapped("whether anything listens at `PORT`"),
         default: "YES",
         about: "Courier's init script starts the server in clear",
     },
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Text,
-        status: Unsupported("`--listen` says where"),
+        status: Mapped("`POSTRIDER_LISTEN`"),
         default: "0",
         about: "the address of ports in `PORT` that have none; 0 is every address",
     },
@@ -29,7 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Text,
-        status: Unsupported("`--listen` says where"),
+        status: Mapped("`POSTRIDER_LISTEN`"),
         default: "110",
         about: "where to listen: `port` or `address.port`, with commas between them",
     },
@@ -38,7 +38,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Text,
-        status: Unsupported("there is no couriertcpd"),
+        status: Mapped("its options, one by one"),
         default: "",
         about: "options of couriertcpd",
     },
@@ -162,9 +162,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "MAILDIRPATH",
         readers: &[Monitor],
-        key: None,
+        key: Some("mail.maildir"),
         kind: Text,
-        status: Unsupported("it is `Maildir`"),
+        status: Honoured,
         default: "Maildir",
         about: "the Maildir of accounts that name none, below their home",
     },

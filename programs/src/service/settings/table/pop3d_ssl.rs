@@ -3,7 +3,7 @@
 use super::super::Kind::{Number, Switch, Text, Yes};
 use super::super::Reader::{Front, Monitor};
 use super::super::Setting;
-use super::super::Status::{Honoured, Needless, Unsupported};
+use super::super::Status::{Honoured, Mapped, Needless, Unsupported};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -11,7 +11,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Yes,
-        status: Unsupported("`--listen-tls` says where"),
+        status: Mapped("whether anything listens at `SSLPORT`"),
         default: "YES",
         about: "Courier's init script starts the server that begins with TLS",
     },
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Text,
-        status: Unsupported("`--listen-tls` says where"),
+        status: Mapped("`POSTRIDER_LISTEN_TLS`"),
         default: "0",
         about: "the address of ports in `SSLPORT` that have none; 0 is every address",
     },
@@ -29,7 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         readers: &[Monitor],
         key: None,
         kind: Text,
-        status: Unsupported("`--listen-tls` says where"),
+        status: Mapped("`POSTRIDER_LISTEN_TLS`"),
         default: "995",
         about: "where to listen for clients that begin with TLS, as `PORT`",
     },

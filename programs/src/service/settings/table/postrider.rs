@@ -17,14 +17,24 @@ pub(super) const SETTINGS: &[Setting] = &[
             else `~/.local/share/postrider`",
     },
     Setting {
-        name: "POSTRIDER_LISTINGS",
-        readers: &[Mailbox],
-        key: Some("mail.listings"),
-        kind: Number,
+        name: "POSTRIDER_LISTEN",
+        readers: &[Monitor],
+        key: Some("listen.clear"),
+        kind: List,
         status: Honoured,
-        default: "64",
-        about: "MiB of memory in which each mailbox process keeps listings of maildrops for sessions to come (ledger \
-            330); 0: none",
+        default: "127.0.0.1:1110",
+        about: "where to listen (`--listen`, [ways to write it](serve.md#where-it-listens)); STLS is offered there with a \
+            certificate. Nowhere if only `POSTRIDER_LISTEN_TLS` is set",
+    },
+    Setting {
+        name: "POSTRIDER_LISTEN_TLS",
+        readers: &[Monitor],
+        key: Some("listen.tls"),
+        kind: List,
+        status: Honoured,
+        default: "",
+        about: "where to listen for clients that begin with TLS (`--listen-tls`); else, with a certificate and without \
+            `POSTRIDER_LISTEN`, 127.0.0.1:1995",
     },
     Setting {
         name: "POP3_APOP",
