@@ -217,3 +217,35 @@ fn check_says_what_would_not_work() {
     fs::remove_file(house.root.path().join("bin/postrider-mailbox")).unwrap();
     is_wrong(with(&["--listen", &free]), "postrider-mailbox: No such file");
 }
+
+#[test]
+fn a_demonstration_tells_how_to_log_in_and_leaves_nothing_behind() {
+    let house = House::new();
+    let place = house.root.path().join("tmp");
+    testbed::stand::make_public(&place).unwrap();
+    let said = house.root.path().join("said");
+    let mut command = Command::new(house.root.path().join("bin/postrider"));
+    command.env_clear().env("TMPDIR", &place).args(["serve", "--demo"]).stdin(Stdio::null());
+    command.stdout(fs::File::create(&said).unwrap()).stderr(Stdio::null());
+    let mut running = Running::start(&mut command).unwrap();
+    let told = running.await_answer("postrider", &said, || {
+        let text = fs::read_to_string(&said)?;
+        let word = |name: &str| Some(text.split(name).nth(1)?.split_whitespace().next()?.to_owned());
+        Ok(word("password ").zip(word("port ").map(|port| port.replace('.', ""))))
+    });
+    let (password, port) = told.unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
+    let wire = running.connect("postrider", &said, address).unwrap();
+    let mut client = Client::greeted(wire).unwrap();
+    client.command("USER demo").unwrap();
+    assert_eq!(client.command(&format!("PASS {password}")).unwrap(), "+OK logged in.");
+    assert!(client.command("STAT").unwrap().starts_with("+OK 4 "));
+    client.quit().unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(running.child().id()).unwrap()),
+        nix::sys::signal::Signal::SIGINT,
+    )
+    .unwrap();
+    assert!(running.wait(testbed::PATIENCE).unwrap().unwrap().success());
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
+}

@@ -2,7 +2,6 @@
 //! on a loopback port, in a directory of its own.
 
 mod classic;
-mod integrated;
 
 use std::fs;
 use std::io::Write;
@@ -29,51 +28,22 @@ const PORT: u16 = 1110;
 /// Whom root becomes: a uid that owns nothing (nobody and nogroup on Debian).
 const NOBODY: u32 = 65534;
 
-/// Which server is shown.
-#[derive(Clone, Copy)]
-pub(crate) enum Form {
-    /// `postrider serve`.
-    Integrated,
-    /// couriertcpd and what it starts.
-    Classic,
+/// Builds, and becomes `postrider serve --demo`, which does the rest itself.
+pub(crate) fn integrated() -> Result<()> {
+    let built = project::build_release()?;
+    Err(Command::new(built.join("postrider")).args(["serve", "--demo"]).exec()).context("postrider")
 }
 
-impl Form {
-    /// The programs that take part.
-    fn programs(self) -> &'static [&'static str] {
-        match self {
-            Form::Integrated => &integrated::PROGRAMS,
-            Form::Classic => &classic::PROGRAMS,
-        }
-    }
-
-    /// Makes the account and gives its Maildir, which is empty.
-    fn make_account(self, stage: &Stage, password: &str) -> Result<PathBuf> {
-        match self {
-            Form::Integrated => integrated::make_account(stage, password),
-            Form::Classic => classic::make_account(stage, password),
-        }
-    }
-
-    /// Starts the server, with its log on our screen.
-    fn start(self, stage: &Stage, port: u16) -> Result<Child> {
-        match self {
-            Form::Integrated => integrated::start(stage, port),
-            Form::Classic => classic::start(stage, port),
-        }
-    }
-}
-
-/// Builds, shows, waits for Ctrl-C, cleans up.
-pub(crate) fn run(form: Form) -> Result<()> {
+/// The chain of couriertcpd: builds, shows, waits for Ctrl-C, cleans up.
+pub(crate) fn classic() -> Result<()> {
     let built = project::build_release()?;
     let ending = signals_that_end()?;
-    let stage = Stage::set(&built, form.programs())?;
+    let stage = Stage::set(&built, &classic::PROGRAMS)?;
     let password = random_password()?;
-    let maildir = form.make_account(&stage, &password)?;
+    let maildir = classic::make_account(&stage, &password)?;
     stage.deliver_messages(&maildir)?;
     let port = free_port()?;
-    let mut server = form.start(&stage, port)?;
+    let mut server = classic::start(&stage, port)?;
     let result = wait_until_it_listens(&mut server, port).and_then(|()| {
         tell(port, &password);
         wait_for(&ending, &mut server)

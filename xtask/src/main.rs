@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["demo"] => demo::run(demo::Form::Integrated),
-        ["demo", "classic"] => demo::run(demo::Form::Classic),
+        ["demo"] => demo::integrated(),
+        ["demo", "classic"] => demo::classic(),
         ["test"] => test::run(),
         ["promises"] => promises::run(),
         ["bench", "logins"] => bench::logins(),

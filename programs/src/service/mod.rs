@@ -8,6 +8,7 @@ pub mod birth;
 mod check;
 pub mod command;
 pub mod confinement;
+mod demo;
 mod desk;
 mod directory;
 mod fields;

@@ -3,12 +3,14 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use authlib::printable::reason;
 
+use super::demo::{self, Demo};
 use super::front::proxied::Trust;
 use super::listen::{self, Address, Listener, Manner};
 use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
@@ -22,8 +24,11 @@ pub(super) fn usage() -> String {
     format!(
         "Usage: postrider serve [--directory DIR | --courier DIR | --config FILE] [--listen ADDRESS]…
                        [--certificate FILE [--key FILE] [--listen-tls ADDRESS]…]
+       postrider serve --demo
 
-{}
+{}  --demo                      a throw-away account with sample mail, in a directory
+                              of its own, until Ctrl-C
+
 An ADDRESS is IP:PORT, *:PORT, unix:/PATH or unix:MODE:/PATH, or a list of such
 and of what couriertcpd takes. Sockets that systemd passes are listened at too.
 Without any it listens at 127.0.0.1:1110, and with a certificate also at
@@ -36,6 +41,15 @@ SSLPORT.
 
 /// Runs it with the words behind `postrider serve`.
 pub(super) fn run(words: &[OsString]) -> ExitCode {
+    if matches!(words, [word] if word == demo::OPTION) {
+        return match demonstrate() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                log::error(&format_args!("postrider: {reason}"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     match Options::parse(words).map(|options| serve(&options)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
@@ -44,6 +58,14 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
         }
         Err(wrong) => command::wrong(&wrong, &usage()),
     }
+}
+
+/// Serves a throw-away account.
+fn demonstrate() -> Result<(), String> {
+    let demo = Demo::make()?;
+    let options = Options::parse(&demo.words())?;
+    let _nobody_may_read_it = std::io::stdout().write_all(demo.text().as_bytes());
+    serve(&options)
 }
 
 /// Serves until it is told to end.

@@ -113,7 +113,42 @@ fn ids(uid: Option<u32>, gid: Option<u32>) -> Result<(u32, u32), Failed> {
     if wanted == own && own.1 != 0 { Ok(own) } else { Err(Failed::OthersIds(wanted.0, wanted.1)) }
 }
 
+/// Makes an account without asking anybody; gives its Maildir.
+///
+/// # Errors
+/// A line for people.
+pub(super) fn make(
+    directory: &Path,
+    name: &str,
+    uid: u32,
+    gid: u32,
+    password: &[u8],
+) -> Result<PathBuf, String> {
+    let name = Name::new(name.as_ref())?;
+    let made = Store::make(directory).and_then(|store| {
+        let made = add_with(&store, &name, uid, gid, || Ok(Zeroizing::new(password.to_vec())));
+        made.map(|_| mail::home(&store.directory, &name).join(mail::MAILDIR))
+    });
+    made.map_err(|failed| failed.to_string())
+}
+
 fn add(store: &Store, name: &Name, uid: u32, gid: u32) -> Result<(), Failed> {
+    let mail = add_with(store, name, uid, gid, || Ok(new_password::ask()?))?;
+    let maildir = mail::home(&store.directory, name).join(mail::MAILDIR);
+    if let Some(barrier) = mail::barrier(&maildir, uid, gid) {
+        warn(&format!("uid {uid} cannot get to its mail: {} does not let it through", barrier.display()));
+    }
+    let kept = if mail == Mail::Kept { ", as it was" } else { "" };
+    say(format!("{name} has an account. Mail: {}{kept}\n", maildir.display()).as_bytes())
+}
+
+fn add_with(
+    store: &Store,
+    name: &Name,
+    uid: u32,
+    gid: u32,
+    password: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Failed>,
+) -> Result<Mail, Failed> {
     let home = mail::home(&store.directory, name);
     if !text::is_value(home.as_os_str().as_bytes()) {
         return Err(Failed::Directory(home));
@@ -122,7 +157,7 @@ fn add(store: &Store, name: &Name, uid: u32, gid: u32) -> Result<(), Failed> {
     if store.fields(name)?.is_some() {
         return Err(Failed::Exists(name.clone()));
     }
-    let stored = new::stored(Scheme::MODERN, &new_password::ask()?)?;
+    let stored = new::stored(Scheme::MODERN, &password()?)?;
     let assign = |field, value: &[u8]| Assignment { field, value: Zeroizing::new(value.to_vec()) };
     let fields = [
         assign(b"uid", uid.to_string().as_bytes()),
@@ -136,12 +171,7 @@ fn add(store: &Store, name: &Name, uid: u32, gid: u32) -> Result<(), Failed> {
     }
     let mail = mail::provide(&store.directory, name, uid, gid)?;
     commit(&compiler, &text, name, &Change::Set(&fields))?;
-    let maildir = home.join(mail::MAILDIR);
-    if let Some(barrier) = mail::barrier(&maildir, uid, gid) {
-        warn(&format!("uid {uid} cannot get to its mail: {} does not let it through", barrier.display()));
-    }
-    let kept = if mail == Mail::Kept { ", as it was" } else { "" };
-    say(format!("{name} has an account. Mail: {}{kept}\n", maildir.display()).as_bytes())
+    Ok(mail)
 }
 
 fn passwd(store: &Store, name: &Name) -> Result<(), Failed> {

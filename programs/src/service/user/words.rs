@@ -33,7 +33,7 @@ pub(super) struct Name(Vec<u8>);
 impl Name {
     /// # Errors
     /// What is wrong with it.
-    fn new(word: &OsStr) -> Result<Name, String> {
+    pub(super) fn new(word: &OsStr) -> Result<Name, String> {
         let name = word.as_bytes();
         let fault = match name {
             [] => "it is empty",
