@@ -15,7 +15,7 @@ use authlib::printable::{printable, reason};
 use super::listen::{Listener, Manner};
 use super::monitor::{Certificate, Isolation};
 use super::options::{self, Options};
-use super::settings::{self, Settings, Status, called, page};
+use super::settings::{self, Settings, Status, called, page, says_nothing};
 use super::{command, directory, serve, trial};
 
 /// How long modules may take to answer.
@@ -93,6 +93,11 @@ fn show(settings: &Settings) {
             Some(Status::Honoured) => "honoured".to_owned(),
             Some(Status::Mapped(what)) => format!("mapped: {what}"),
             Some(Status::Needless(why)) => format!("not needed: {why}"),
+            Some(Status::Unsupported(_) | Status::Refused(_))
+                if setting.is_some_and(|setting| says_nothing(setting, &value.text)) =>
+            {
+                "it asks for nothing".to_owned()
+            }
             Some(Status::Unsupported(why)) => format!("not supported: {why}"),
             Some(Status::Refused(why)) => format!("refused: {why}"),
             None => "not known".to_owned(),

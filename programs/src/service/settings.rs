@@ -203,7 +203,7 @@ pub(crate) fn stands_above_authdaemonrc(name: &str) -> bool {
 
 /// Whether a value asks for nothing but what is so anyway. An option is there or
 /// it is not.
-fn says_nothing(setting: &Setting, text: &OsStr) -> bool {
+pub(crate) fn says_nothing(setting: &Setting, text: &OsStr) -> bool {
     let is_option = setting.name.starts_with('-');
     let is_off = setting.kind == Kind::Switch
         && (leading_number(text.as_encoded_bytes()) != 0) == (setting.default == "1");
