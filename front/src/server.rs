@@ -3,34 +3,50 @@
 
 use std::sync::Arc;
 
-use programs::service::front::tls::{Server, Session};
+use programs::service::front::tls::{Made, Server, Session};
+use programs::service::material::{Material, Pem};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{Error, ServerConfig, ServerConnection};
 
 use crate::session::Rustls;
 
 /// What all sessions have in common.
 struct Certified(Arc<ServerConfig>);
 
-/// Makes a server of a certificate chain and its private key, both in PEM.
+/// Makes a server of `material`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn make_server(material: &Material) -> Result<Made, String> {
+    let Pem { chain, key } = &material.certificate;
+    let certificate = SingleCertAndKey::from(certified(chain, key)?);
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificate));
+    Ok(Made { server: Box::new(Certified(Arc::new(config))), remarks: Vec::new() })
+}
+
+/// A certificate chain and its private key, both in PEM.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn make_server(certificate: &[u8], key: &[u8]) -> Result<Box<dyn Server>, String> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("the certificate: {error}"))?;
     if chain.is_empty() {
         return Err("the certificate: there is none in the file".to_owned());
     }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("the private key: {error}"))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| format!("the certificate and its key: {error}"))?;
-    Ok(Box::new(Certified(Arc::new(config))))
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+        Error::InconsistentKeys(_) => "the private key is another certificate's".to_owned(),
+        error => format!("the certificate and its key: {error}"),
+    })
 }
 
 impl Server for Certified {
@@ -42,11 +58,11 @@ impl Server for Certified {
 
 #[cfg(test)]
 mod tests {
-    use super::make_server;
+    use super::certified;
 
     #[test]
     fn what_is_no_certificate_or_no_key_is_said_to_be_none() {
-        let wrong = |certificate: &[u8], key: &[u8]| make_server(certificate, key).err().unwrap();
+        let wrong = |certificate: &[u8], key: &[u8]| certified(certificate, key).err().unwrap();
         assert_eq!(wrong(b"", b""), "the certificate: there is none in the file");
         const BEGINNING: &[u8] = b"-----BEGIN CERTIFICATE-----\nMIIB";
         assert!(wrong(BEGINNING, b"").starts_with("the certificate: "));

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "tls/certificate.rs"]
+mod certificate;
 #[path = "tls/house.rs"]
 mod house;
 

@@ -191,7 +191,7 @@ fn check_says_what_would_not_work() {
     is_wrong(with(&["--listen", "host:1"]), "Invalid port: host:1");
     is_wrong(with(&["--listen", &free, "--certificate", "/nowhere"]), "/nowhere: No such file");
     let empty = house.write("empty.pem", "nothing\n");
-    is_wrong(with(&["--listen", &free, "--certificate", text(&empty)]), "holds no CERTIFICATE in PEM");
+    is_wrong(with(&["--listen", &free, "--certificate", text(&empty)]), "there is none in the file");
     is_wrong(with(&["--listen-tls", &free]), "wants a certificate");
 
     for (rc, what) in [

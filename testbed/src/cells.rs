@@ -30,7 +30,7 @@ pub use mechanism::{Credentials, Mechanism};
 use table::Cell;
 
 /// The programs of ours that a cell takes.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "authdaemond",
     "authtest",
     "courierpop3d",
@@ -38,6 +38,7 @@ const OURS: [&str; 9] = [
     "couriertcpd",
     "postrider",
     "postrider-auth",
+    "postrider-cert",
     "postrider-front",
     "postrider-mailbox",
 ];

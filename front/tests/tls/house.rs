@@ -22,6 +22,7 @@ pub(crate) struct House {
     pub(crate) service: Service,
     pub(crate) stand: Stand,
     pub(crate) certificates: Certificates,
+    environment: Vec<(String, String)>,
     directory: TempDir,
 }
 
@@ -46,7 +47,21 @@ impl House {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(own).collect();
         let service = stand.service(false, &environment, &[], Some(&certificates)).unwrap();
-        House { service, stand, certificates, directory }
+        House { service, stand, certificates, environment, directory }
+    }
+
+    /// Ends the service and starts it with another certificate, or the same one.
+    pub(crate) fn serve_again(&mut self, chain: &Path, key: &Path) {
+        let (own_chain, own_key) = self.certificates.server();
+        for (from, to) in [(chain, own_chain), (key, own_key)] {
+            fs::write(to, fs::read(from).unwrap()).unwrap();
+        }
+        self.service = self.stand.service(false, &self.environment, &[], Some(&self.certificates)).unwrap();
+    }
+
+    /// Where its files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A client that has said STLS; the greeting has not been heard.

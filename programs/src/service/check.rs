@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use authlib::printable::{printable, reason};
 
 use super::listen::{Listener, Manner};
-use super::monitor::{Certificate, Isolation};
+use super::monitor::Isolation;
 use super::options::{self, Options};
 use super::settings::{self, Settings, Status, called, page, says_nothing};
-use super::{command, directory, serve, trial};
+use super::{certificate, command, directory, serve, trial};
 
 /// How long modules may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ fn try_everything(settings: &Settings) -> bool {
         Isolation::from_environment().map(|isolation| format!("{isolation:?}").to_lowercase()),
     );
     if let Some(certificate) = &certificate {
-        good &= say("certificate", pem(certificate));
+        good &= say("certificate", certificate::check(&certificate.chain, &certificate.key));
     }
     good &= try_ports(settings, certificate.is_some());
     good & try_modules(settings)
@@ -176,20 +176,6 @@ fn installed(name: &str) -> Result<String, String> {
 
 fn programs() -> Option<PathBuf> {
     env::current_exe().ok()?.parent().map(PathBuf::from)
-}
-
-/// Whether both files hold what they are to, as far as their text says so.
-fn pem(Certificate { chain, key }: &Certificate) -> Result<String, String> {
-    for (path, label) in [(chain, "CERTIFICATE"), (key, "PRIVATE KEY")] {
-        let text = fs::read(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))?;
-        let end = format!("{label}-----");
-        let begins =
-            |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.trim_ascii_end().ends_with(end.as_bytes());
-        if !text.split(|octet| *octet == b'\n').any(begins) {
-            return Err(format!("{}: it holds no {label} in PEM", path.display()));
-        }
-    }
-    Ok(chain.display().to_string())
 }
 
 /// Opens every socket, and closes it again.

@@ -5,13 +5,15 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{check, serve, user};
+use super::{certificate, check, serve, user};
 
 const USAGE: &str = "\
 Usage: postrider serve [OPTION]…        the server
        postrider check [OPTION]…        whether it would serve, and with which settings
        postrider user COMMAND …         its accounts
-       postrider serve|check|user --help more about each
+       postrider cert COMMAND …         certificates
+       postrider serve|check|user|cert --help
+                                        more about each
        postrider --help | --version
 ";
 
@@ -28,6 +30,7 @@ pub fn run() -> ExitCode {
         Some("check") => check::run(rest),
         Some("user") if wants_help => say(user::USAGE),
         Some("user") => user::run(rest),
+        Some("cert") => certificate::run(rest),
         Some("--version") => say(concat!("postrider ", env!("CARGO_PKG_VERSION"), "\n")),
         first if is_help(first) => say(USAGE),
         _ => wrong("", USAGE),

@@ -83,8 +83,6 @@ struct Front {
     auth: Option<Wire>,
     listeners: Vec<Listener>,
     make_server: MakeServer,
-    /// The file with the certificate, until the key has come too.
-    certificate: Option<OwnedFd>,
     tls: Option<Box<dyn Server>>,
     clients: Clients,
     tunnels: Tunnels,
@@ -106,7 +104,6 @@ impl Front {
             auth: None,
             listeners: Vec::new(),
             make_server,
-            certificate: None,
             tls: None,
             clients: Clients::default(),
             tunnels: Tunnels::default(),
@@ -167,8 +164,7 @@ impl Front {
                 watch(&self.epoll, &wire, AUTH)?;
                 self.auth = Some(wire);
             }
-            Order::Certificate(file) => self.certificate = Some(file),
-            Order::Key(file) => self.know_key(file)?,
+            Order::Tls(material) => self.know_tls(material)?,
             Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
             Order::Admission(connection, admission) => self.admitted(connection, admission),
         }

@@ -3,8 +3,10 @@
 //! Processes that do not trust each other. Each is a program of its own, born
 //! with one wire to the process that started it, and as nobody who is root.
 
+pub mod assay;
 pub mod auth;
 pub mod birth;
+pub mod certificate;
 mod check;
 pub mod command;
 pub mod confinement;
@@ -16,6 +18,7 @@ pub mod front;
 mod guest;
 mod listen;
 pub mod mailbox;
+pub mod material;
 mod monitor;
 mod options;
 mod order;

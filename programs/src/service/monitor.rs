@@ -9,6 +9,7 @@
 //! ```
 
 mod admission;
+mod certificates;
 mod parts;
 mod plan;
 
@@ -22,6 +23,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
+use self::certificates::{Assayer, Certificates};
 use self::parts::{Parts, Role, Token};
 pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
 use super::guest;
@@ -49,6 +51,7 @@ pub(crate) struct Monitor {
     plan: Plan,
     signals: SignalFd,
     parts: Parts,
+    certificates: Option<Certificates>,
     tickets: Tickets,
     hasher: RandomState,
     last_session: u64,
@@ -56,10 +59,10 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Starts auth and the fronts.
+    /// Tries the certificate, and starts auth and the fronts.
     ///
     /// # Errors
-    /// What the system reports.
+    /// What the system reports; the certificate is none.
     pub(crate) fn new(plan: Plan) -> io::Result<Monitor> {
         let mask: SigSet =
             [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
@@ -67,11 +70,16 @@ impl Monitor {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
+        let (ids, environment) = (front_ids()?, &plan.environments.front);
+        let assayer = Assayer { programs: &plan.programs, ids: &ids, environment };
+        let certificates = plan.certificate.as_ref().map(|files| Certificates::open(files, &assayer));
+        let certificates = certificates.transpose().map_err(io::Error::other)?;
         let parts = Parts::new(epoll, plan.programs.clone(), plan.environments.clone(), SIGNALS);
         let mut monitor = Monitor {
             plan,
             signals,
             parts,
+            certificates,
             tickets: Tickets::default(),
             hasher: RandomState::new(),
             last_session: 0,
@@ -131,17 +139,15 @@ impl Monitor {
 
     /// Starts a front, and gives it all that it needs.
     fn start_front(&mut self) -> io::Result<()> {
-        let certificate = self.plan.certificate.as_ref().map(Certificate::open).transpose();
-        let certificate = certificate.map_err(io::Error::other)?;
+        let material = self.certificates.as_ref().map(Certificates::material).transpose()?;
         let (fronts_end, auths_end) = Wire::pair()?;
         let front = self.parts.start(Role::Front, "postrider-front", &front_ids()?)?;
         if let Some(auth) = self.parts.auth() {
             self.parts.order(auth, Order::Wire(front, auths_end.into_descriptor()));
         }
         self.parts.order(front, Order::Wire(front, fronts_end.into_descriptor()));
-        if let Some([chain, key]) = certificate {
-            self.parts.order(front, Order::Certificate(chain));
-            self.parts.order(front, Order::Key(key));
+        if let Some(material) = material {
+            self.parts.order(front, Order::Tls(material));
         }
         for Listener { manner, socket, .. } in &self.plan.listeners {
             let socket = socket.try_clone()?;

@@ -16,10 +16,8 @@ pub(super) enum Order {
     /// A wire to ask auth over; for auth, one over which the front of that
     /// number asks.
     Wire(u64, OwnedFd),
-    /// A file with a certificate chain, in PEM.
-    Certificate(OwnedFd),
-    /// The file with the key of the certificate that came before.
-    Key(OwnedFd),
+    /// What TLS is made of ([`Material`](super::material::Material)), sealed.
+    Tls(OwnedFd),
     /// A listening socket, which never blocks.
     Listener {
         /// How clients begin there.
@@ -32,8 +30,7 @@ pub(super) enum Order {
 }
 
 const WIRE: u8 = b'W';
-const CERTIFICATE: u8 = b'C';
-const KEY: u8 = b'K';
+const TLS: u8 = b'T';
 const LISTENER: u8 = b'L';
 
 impl Order {
@@ -41,8 +38,7 @@ impl Order {
     pub(super) fn encode(self) -> (Zeroizing<Vec<u8>>, Option<OwnedFd>) {
         let (fields, descriptor) = match self {
             Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
-            Order::Certificate(file) => (Writer::new(CERTIFICATE), file),
-            Order::Key(file) => (Writer::new(KEY), file),
+            Order::Tls(material) => (Writer::new(TLS), material),
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
             Order::Admission(connection, admission) => return (admission.encode(connection), None),
         };
@@ -58,8 +54,7 @@ impl Order {
         let (kind, mut fields) = Reader::new(&message)?;
         let order = match (kind, descriptor) {
             (WIRE, Some(wire)) => Order::Wire(fields.number()?, wire),
-            (CERTIFICATE, Some(file)) => Order::Certificate(file),
-            (KEY, Some(file)) => Order::Key(file),
+            (TLS, Some(material)) => Order::Tls(material),
             (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },
             _ => {
                 let (connection, admission) = Admission::decode(&message)?;
@@ -102,8 +97,7 @@ mod tests {
     #[test]
     fn orders_arrive_as_they_left() {
         assert!(matches!(passed(Order::Wire(7, file())), Order::Wire(7, _)));
-        assert!(matches!(passed(Order::Certificate(file())), Order::Certificate(_)));
-        assert!(matches!(passed(Order::Key(file())), Order::Key(_)));
+        assert!(matches!(passed(Order::Tls(file())), Order::Tls(_)));
         for manner in [(true, false), (false, true)] {
             let manner = Manner { implicit_tls: manner.0, proxied: manner.1 };
             let listener = Order::Listener { manner, socket: file() };
@@ -116,7 +110,7 @@ mod tests {
     #[test]
     fn an_order_without_its_descriptor_is_none() {
         let (one, other) = Wire::pair().unwrap();
-        let (message, _) = Order::Key(file()).encode();
+        let (message, _) = Order::Tls(file()).encode();
         assert!(one.send(&message, None).unwrap());
         assert!(Order::next(&other).is_err());
     }

@@ -106,9 +106,6 @@ fn plan(settings: &Settings) -> Result<Plan, String> {
     let directory = directory::make(settings.directory())?;
     let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
     let certificate = certificate(settings);
-    if let Some(certificate) = &certificate {
-        certificate.open()?;
-    }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let environment = |reader| settings.environment(reader, &directory);
     let (front, auth, mailbox) =

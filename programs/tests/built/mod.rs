@@ -1,6 +1,6 @@
 //! Our programs, as cargo has built them for these tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use testbed::Outcome;
 use testbed::stand::Programs;
@@ -17,15 +17,16 @@ const PROGRAMS: [&str; 9] = [
     env!("CARGO_BIN_EXE_postrider-mailbox"),
 ];
 
-/// The program of another package that ours start.
-const FRONT: &str = "postrider-front";
+/// The programs of another package that ours start.
+const FRONT: [&str; 2] = ["postrider-front", "postrider-cert"];
 
 /// Copies them to `directory`.
 pub(crate) fn programs(directory: &Path) -> Outcome<Programs> {
-    let front = Path::new(PROGRAMS[0]).with_file_name(FRONT);
-    if !front.exists() {
+    let front = FRONT.map(|name| Path::new(PROGRAMS[0]).with_file_name(name));
+    if !front.iter().all(|program| program.exists()) {
         testbed::process::build(&["front"])?;
     }
-    let built: Vec<&Path> = PROGRAMS.iter().map(Path::new).chain([front.as_path()]).collect();
+    let built: Vec<&Path> =
+        PROGRAMS.iter().map(Path::new).chain(front.iter().map(PathBuf::as_path)).collect();
     Programs::copy(&built, directory)
 }

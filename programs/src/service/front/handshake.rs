@@ -1,28 +1,23 @@
 //! From a client's first octet of TLS to its tunnel.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 
 use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use zeroize::Zeroizing;
 
 use super::Front;
 use super::tls::Session;
 use super::tunnel::Tunnel;
 use crate::log;
+use crate::service::material::Material;
 use crate::service::stream::Stream;
 
-/// Most octets of a file with a certificate or a key.
-const PEM: u64 = 1024 * 1024;
-
 impl Front {
-    /// The key has come, to the certificate that came before.
-    pub(super) fn know_key(&mut self, key: OwnedFd) -> io::Result<()> {
-        let certificate = self.certificate.take().ok_or_else(|| io::Error::other("a key alone"))?;
-        let server = (self.make_server)(&read(certificate)?, &read(key)?);
-        self.tls = Some(server.map_err(io::Error::other)?);
+    /// What TLS is made of has come, and has been found good before.
+    pub(super) fn know_tls(&mut self, material: OwnedFd) -> io::Result<()> {
+        let made = (self.make_server)(&Material::unseal(material)?);
+        self.tls = Some(made.map_err(io::Error::other)?.server);
         Ok(())
     }
 
@@ -70,11 +65,4 @@ impl Front {
             log::error(&format_args!("epoll_ctl: {}", reason(&error)));
         }
     }
-}
-
-/// All of a file, which is not long.
-fn read(file: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut octets = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    File::from(file).take(PEM).read_to_end(&mut octets)?;
-    Ok(octets)
 }

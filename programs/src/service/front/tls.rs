@@ -14,11 +14,19 @@ use authlib::sasl::Channel;
 use rustix::event::epoll::EventFlags;
 
 use crate::mailbox::Client as _;
+use crate::service::material::Material;
 use crate::service::stream::Stream;
 
-/// Makes a [`Server`] of a certificate chain and a private key, both in PEM; or
-/// says what is wrong with them.
-pub type MakeServer = fn(certificate: &[u8], key: &[u8]) -> Result<Box<dyn Server>, String>;
+/// Makes a [`Server`], or says what is wrong with what it is to be made of.
+pub type MakeServer = fn(&Material) -> Result<Made, String>;
+
+/// A [`Server`] that was made.
+pub struct Made {
+    /// The server.
+    pub server: Box<dyn Server>,
+    /// What an administrator may want to know about it, in lines for the log.
+    pub remarks: Vec<String>,
+}
 
 /// The server's side of TLS, with a certificate.
 pub trait Server {

@@ -2,15 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use authlib::printable::reason;
+use zeroize::Zeroizing;
 
 use crate::environment;
 use crate::mailbox::loginexec_is_allowed;
 use crate::service::confinement;
 use crate::service::listen::Listener;
+use crate::service::material::{MOST_OF_A_FILE, Material, Pem};
 
 /// What the service is to be.
 pub(crate) struct Plan {
@@ -76,9 +78,8 @@ pub(crate) struct Environments {
 /// Names and values.
 pub(crate) type Variables = Vec<(OsString, OsString)>;
 
-/// Where the certificate of TLS is, and its key. Nobody here reads them: the
-/// files are opened for the fronts, which may not, and anew for each, so that a
-/// renewed one comes to the next front.
+/// Where the certificate of TLS is, and its key. They are read for the fronts,
+/// which may not; nobody here looks at what is in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     /// The certificate chain, in PEM.
@@ -88,15 +89,26 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Both files.
+    /// What is in both files.
     ///
     /// # Errors
     /// A line for the log.
-    pub(crate) fn open(&self) -> Result<[OwnedFd; 2], String> {
-        let open = |path: &Path| {
-            let file = File::open(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)));
-            file.map(OwnedFd::from)
-        };
-        Ok([open(&self.chain)?, open(&self.key)?])
+    pub(super) fn read(&self) -> Result<Material, String> {
+        Ok(Material { certificate: Pem { chain: read(&self.chain)?, key: read(&self.key)? } })
     }
+}
+
+/// All of a file, which is not long.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let named = |error| format!("{}: {}", path.display(), reason(&error));
+    let mut octets = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(named)?;
+    let length = file.metadata().map_err(named)?.len();
+    if length > MOST_OF_A_FILE {
+        return Err(format!("{}: it is too long for a certificate", path.display()));
+    }
+    // A vector that grows would leave what it held behind.
+    octets.reserve_exact(usize::try_from(length).unwrap_or_default().saturating_add(1));
+    file.take(length).read_to_end(&mut octets).map_err(named)?;
+    Ok(octets)
 }

@@ -1,0 +1,108 @@
+//! What TLS is made of, on its way from the monitor, which reads the files and
+//! looks at nothing in them, to those who may not open them: all of it in one
+//! sealed piece of memory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
+use zeroize::Zeroizing;
+
+use super::fields::{Malformed, Reader, Writer};
+
+/// Most octets of one file.
+pub(super) const MOST_OF_A_FILE: u64 = 1024 * 1024;
+/// Most octets of all of it.
+const MOST: usize = 16 * 1024 * 1024;
+
+/// What TLS is made of.
+pub struct Material {
+    /// The certificate, and how it is proven.
+    pub certificate: Pem,
+}
+
+/// A certificate chain and its private key, both in PEM, as their files have
+/// them. They may be the same file.
+pub struct Pem {
+    /// The chain.
+    pub chain: Zeroizing<Vec<u8>>,
+    /// The key.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+const MATERIAL: u8 = b'M';
+
+impl Material {
+    /// A descriptor of all this, which nobody can change any more.
+    ///
+    /// # Errors
+    /// What the system reports; it is too much.
+    pub(super) fn seal(&self) -> io::Result<OwnedFd> {
+        let Pem { chain, key } = &self.certificate;
+        let octets = Writer::new(MATERIAL).octets(chain).octets(key).message();
+        if octets.len() > MOST {
+            return Err(io::Error::other("certificates and keys are too long"));
+        }
+        let mut memory =
+            File::from(memfd_create(c"postrider-tls", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        memory.write_all(&octets)?;
+        fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok(memory.into())
+    }
+
+    /// What was sealed.
+    ///
+    /// # Errors
+    /// What the system reports; it is something else.
+    pub(super) fn unseal(memory: OwnedFd) -> io::Result<Material> {
+        let memory = File::from(memory);
+        // The standard library's way takes calls that a front does not have.
+        let length = usize::try_from(fstat(&memory)?.st_size).unwrap_or(usize::MAX);
+        if length > MOST {
+            return Err(io::Error::other(Malformed));
+        }
+        let mut octets = Zeroizing::new(vec![0; length]);
+        // Others read the same descriptor: its offset is everybody's.
+        memory.read_exact_at(&mut octets, 0)?;
+        Material::decode(&octets).map_err(io::Error::other)
+    }
+
+    fn decode(octets: &[u8]) -> Result<Material, Malformed> {
+        let (MATERIAL, mut fields) = Reader::new(octets)? else { return Err(Malformed) };
+        let mut octets = || fields.octets().map(|octets| Zeroizing::new(octets.to_vec()));
+        let certificate = Pem { chain: octets()?, key: octets()? };
+        fields.end()?;
+        Ok(Material { certificate })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Material, Pem};
+    use std::io::Write;
+    use zeroize::Zeroizing;
+
+    fn material() -> Material {
+        let octets = |text: &[u8]| Zeroizing::new(text.to_vec());
+        Material { certificate: Pem { chain: octets(b"chain"), key: octets(b"key") } }
+    }
+
+    #[test]
+    fn what_is_sealed_is_read_as_often_as_it_is_wanted_and_changed_by_nobody() {
+        let memory = material().seal().unwrap();
+        for _ in 0..2 {
+            let again = Material::unseal(memory.try_clone().unwrap()).unwrap();
+            assert_eq!(*again.certificate.chain, b"chain");
+            assert_eq!(*again.certificate.key, b"key");
+        }
+        assert!(std::fs::File::from(memory).write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn what_is_no_material_is_none() {
+        assert!(Material::unseal(std::fs::File::open("/dev/null").unwrap().into()).is_err());
+        assert!(Material::decode(b"Mx").is_err());
+    }
+}

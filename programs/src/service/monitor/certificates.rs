@@ -1,0 +1,52 @@
+//! What TLS is made of, as far as it was found good: fronts get nothing else.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use authlib::printable::reason;
+
+use super::super::assay::Assay;
+use super::plan::Certificate;
+
+/// The certificates of the service.
+pub(super) struct Certificates {
+    in_force: OwnedFd,
+}
+
+/// Who tries them.
+pub(super) struct Assayer<'a> {
+    pub(super) programs: &'a Path,
+    /// Whom it becomes.
+    pub(super) ids: &'a [String],
+    pub(super) environment: &'a [(OsString, OsString)],
+}
+
+impl Certificates {
+    /// Those in `files`, once they were found good.
+    ///
+    /// # Errors
+    /// A line for the log.
+    pub(super) fn open(files: &Certificate, assayer: &Assayer<'_>) -> Result<Certificates, String> {
+        let in_force = files.read()?.seal().map_err(|error| reason(&error))?;
+        let trial =
+            assayer.begin(&in_force).map_err(|error| format!("postrider-cert: {}", reason(&error)))?;
+        if trial.wait() { Ok(Certificates { in_force }) } else { Err("there is no TLS".to_owned()) }
+    }
+
+    /// A descriptor for one more front.
+    ///
+    /// # Errors
+    /// None is left.
+    pub(super) fn material(&self) -> io::Result<OwnedFd> {
+        self.in_force.try_clone()
+    }
+}
+
+impl Assayer<'_> {
+    fn begin(&self, material: &OwnedFd) -> io::Result<Assay> {
+        let program: PathBuf = self.programs.join("postrider-cert");
+        Assay::begin(&program, self.ids, self.environment.iter().cloned(), material)
+    }
+}
