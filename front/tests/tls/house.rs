@@ -52,6 +52,8 @@ impl House {
 
     /// Ends the service and starts it with another certificate, or the same one.
     pub(crate) fn serve_again(&mut self, chain: &Path, key: &Path) {
+        // The one that goes has read its own by now.
+        drop(self.service.connect().unwrap());
         let (own_chain, own_key) = self.certificates.server();
         for (from, to) in [(chain, own_chain), (key, own_key)] {
             fs::write(to, fs::read(from).unwrap()).unwrap();
