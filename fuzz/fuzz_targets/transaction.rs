@@ -27,7 +27,9 @@ fn say(session: &mut Transaction<Sizes>, command: &[u8]) -> String {
     let mut out = Vec::new();
     let mut reader = LineReader::new(COMMAND_LIMIT);
     let line = reader.take(&mut &command[..]).expect("a line");
-    session.line(&line, &mut out);
+    if let Action::List(mut listing) = session.line(&line, &mut out) {
+        while !session.list(&mut listing, out.len() + 1, &mut out) {}
+    }
     String::from_utf8(out).expect("replies are text")
 }
 
@@ -50,6 +52,10 @@ fuzz_target!(|input: (Vec<(u32, bool)>, bool, &[u8])| {
         let mut out = Vec::new();
         match session.line(&line, &mut out) {
             Action::Continue => assert!(out.ends_with(b"\r\n")),
+            Action::List(mut listing) => {
+                while !session.list(&mut listing, out.len() + 1, &mut out) {}
+                assert!(out.ends_with(b".\r\n"));
+            }
             Action::Retrieve(retrieval) => {
                 assert!(out.is_empty() && retrieval.message.place() < count);
                 let encoder = session.begin(retrieval, 1, &mut out);

@@ -8,19 +8,26 @@ use rustix::io::Errno;
 use crate::beneath;
 use crate::name;
 use crate::notice::Notice;
+use crate::stamp::Stamp;
+use crate::watch::Watch;
 
 /// Other names that are tried for a message whose name is taken.
 const ATTEMPTS: u32 = 100;
 
 /// Moves every message in `new` to `cur`. What cannot be moved stays where it
-/// is and is told to `notices`; nothing is ever overwritten (ledger 309).
+/// is and is told to `notices`; nothing is ever overwritten (ledger 309). Gives
+/// the stamp of `new`, if there was nothing to move.
 pub(crate) fn move_all(
     new: BorrowedFd<'_>,
     cur: BorrowedFd<'_>,
     notices: &mut dyn FnMut(Notice),
-) -> io::Result<()> {
+) -> io::Result<Option<Stamp>> {
     let mut names = Vec::new();
+    let watch = Watch::begin(new)?;
     beneath::list_messages(new, |name| names.push(name.to_vec()))?;
+    if names.is_empty() {
+        return watch.quiet(new);
+    }
     for from in names {
         let to = name::in_cur(&from);
         match move_one(new, &from, cur, &to) {
@@ -31,7 +38,7 @@ pub(crate) fn move_all(
             Err(error) => notices(Notice::NotMoved { from, to, error }),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Moves one message, and gives the name that it has now.

@@ -13,6 +13,7 @@
 //!                                   scan:      cur/ in order
 //!                                   listing:   … meets courierpop3dsizelist
 //!                                   opening:   sizes, lock, unique-ids, saved
+//!   open_maildrop_known: nothing of that where it is known: listings, known, stamp
 //! ```
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -22,10 +23,13 @@ mod arrival;
 mod beneath;
 mod count;
 mod directories;
+mod known;
 mod listing;
+mod listings;
 mod lock;
 mod maildrop;
 mod make;
+mod messages;
 mod mime_type;
 mod name;
 mod notice;
@@ -37,12 +41,14 @@ mod root;
 mod scan;
 mod size;
 mod size_list;
+mod stamp;
 mod temporary;
 mod unique_id;
 mod utf8;
 mod watch;
 mod whereabouts;
 
+pub use listings::Listings;
 pub use maildrop::{Maildrop, OpenError, Place};
 pub use make::{MakeError, Sharing};
 pub use notice::{Error, Harmless, Notice, Reason};

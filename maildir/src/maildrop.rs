@@ -1,18 +1,18 @@
 //! An opened maildrop: fixed places, whatever happens on disk meanwhile.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
 use crate::beneath;
 use crate::directories::Directories;
-use crate::listing::Listing;
+use crate::messages::Messages;
 use crate::name;
 use crate::notice::Reason;
-use crate::size::Size;
-use crate::unique_id::{Id, UniqueId};
+use crate::unique_id::UniqueId;
 use crate::whereabouts::{Whereabouts, look_for};
 
 /// Attempts to get hold of a file that others keep renaming.
@@ -36,16 +36,9 @@ impl Place {
 pub struct Maildrop {
     pub(crate) directories: Directories,
     pub(crate) is_trash: bool,
-    /// All names, one behind the other.
-    names: Vec<u8>,
-    messages: Vec<Message>,
-}
-
-#[derive(Debug)]
-struct Message {
-    name: Range<usize>,
-    id: Id,
-    size: Size,
+    messages: Arc<Messages>,
+    /// Names that files have got since.
+    renamed: HashMap<Place, Vec<u8>>,
 }
 
 /// Why a message cannot be read.
@@ -60,23 +53,8 @@ pub enum OpenError {
 }
 
 impl Maildrop {
-    /// What the listing shows.
-    pub(crate) fn new(directories: Directories, is_trash: bool, listing: &Listing) -> Maildrop {
-        let mut maildrop = Maildrop { directories, is_trash, names: Vec::new(), messages: Vec::new() };
-        maildrop.messages.reserve_exact(listing.names.len());
-        for (name, draft) in listing.names.iter().zip(&listing.drafts) {
-            if let (Some(id), Some(size), false) = (draft.id, draft.size, draft.is_hidden) {
-                let name = maildrop.keep(name);
-                maildrop.messages.push(Message { name, id, size });
-            }
-        }
-        maildrop
-    }
-
-    fn keep(&mut self, name: &[u8]) -> Range<usize> {
-        let start = self.names.len();
-        self.names.extend_from_slice(name);
-        start..self.names.len()
+    pub(crate) fn new(directories: Directories, is_trash: bool, messages: Arc<Messages>) -> Maildrop {
+        Maildrop { directories, is_trash, messages, renamed: HashMap::new() }
     }
 
     /// The number of messages.
@@ -88,7 +66,7 @@ impl Maildrop {
     /// Whether there are no messages.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.len() == 0
     }
 
     /// The place at `index`, if there are that many messages.
@@ -108,31 +86,51 @@ impl Maildrop {
     /// This and what follows, if `place` is another maildrop's.
     #[must_use]
     pub fn octets(&self, place: Place) -> u64 {
-        self.messages[place.0].size.octets
+        self.messages.size(place.0).octets
+    }
+
+    /// The octets of all messages together, and how many of them have a header
+    /// with 8-bit bytes.
+    #[must_use]
+    pub fn total(&self) -> (u64, u64) {
+        self.messages.total()
+    }
+
+    /// The lines of an answer to LIST about all messages, if other sessions may
+    /// want them too.
+    #[must_use]
+    pub fn octets_lines(&self) -> Option<&[u8]> {
+        self.messages.octets_lines()
+    }
+
+    /// The same for UIDL.
+    #[must_use]
+    pub fn unique_id_lines(&self) -> Option<&[u8]> {
+        self.messages.unique_id_lines()
     }
 
     /// The unique-id.
     #[must_use]
     pub fn unique_id(&self, place: Place) -> UniqueId<'_> {
-        UniqueId { id: self.messages[place.0].id, unique: name::unique(self.name(place)) }
+        self.messages.unique_id(place.0)
     }
 
     /// Whether a header of the message has 8-bit bytes, so that it is sent as it
     /// is only after the UTF8 command (RFC 6856).
     #[must_use]
     pub fn is_utf8(&self, place: Place) -> bool {
-        self.messages[place.0].size.utf8
+        self.messages.size(place.0).utf8
     }
 
     /// The name in `cur/` under which the file was last seen.
     #[must_use]
     pub fn name(&self, place: Place) -> &[u8] {
-        &self.names[self.messages[place.0].name.clone()]
+        self.renamed.get(&place).map_or_else(|| self.messages.name(place.0), Vec::as_slice)
     }
 
     /// Remembers that another program gave the file another name.
     pub(crate) fn rename(&mut self, place: Place, name: &[u8]) {
-        self.messages[place.0].name = self.keep(name);
+        self.renamed.insert(place, name.to_vec());
     }
 
     /// Opens the message's file for reading, under its present name if its
@@ -142,7 +140,8 @@ impl Maildrop {
     /// See [`OpenError`].
     pub fn open_message(&mut self, place: Place) -> Result<File, OpenError> {
         for _ in 0..ATTEMPTS {
-            match beneath::regular_file(&self.directories.cur, self.name(place), OFlags::RDONLY) {
+            let cur = self.directories.cur_dir()?;
+            match beneath::regular_file(cur, self.name(place), OFlags::RDONLY) {
                 Ok((file, _)) => return Ok(file),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 Err(_) => {}
@@ -150,7 +149,7 @@ impl Maildrop {
             match look_for(self, &[place])?.pop() {
                 Some(Whereabouts::InCur(name)) => self.rename(place, &name),
                 Some(Whereabouts::InNew(name)) => {
-                    return Ok(beneath::regular_file(self.directories.open_new()?, &name, OFlags::RDONLY)?.0);
+                    return Ok(beneath::regular_file(self.directories.new_dir()?, &name, OFlags::RDONLY)?.0);
                 }
                 Some(Whereabouts::Unclear) => return Err(unclear().into()),
                 Some(Whereabouts::Gone) | None => return Err(OpenError::Gone),
@@ -167,7 +166,7 @@ impl Maildrop {
     pub fn mark_seen(&mut self, place: Place) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
             let Some(seen) = name::seen(self.name(place)) else { return Ok(()) };
-            let cur = &self.directories.cur;
+            let cur = self.directories.cur_dir()?;
             match beneath::rename(cur, self.name(place), cur, &seen) {
                 Ok(()) => {
                     self.rename(place, &seen);

@@ -14,17 +14,19 @@ use rustix::fs::{OFlags, Stat};
 
 use crate::beneath;
 use crate::directories::Directories;
-use crate::listing::Listing;
+use crate::listing::{Draft, Listing};
 use crate::lock::Lock;
 use crate::notice::{Error, Notice};
 use crate::scan::{self, Names, Scan};
 use crate::size::Reader;
 use crate::size_list;
+use crate::stamp::Stamp;
 use crate::temporary;
 use crate::unique_id::Id;
 use crate::watch::READINGS;
 
-const NAME: &[u8] = b"courierpop3dsizelist";
+/// The size list.
+pub(crate) const NAME: &[u8] = b"courierpop3dsizelist";
 
 /// Bytes of the list that are read at once.
 const LIST_BUFFER: usize = 64 * 1024;
@@ -32,17 +34,39 @@ const LIST_BUFFER: usize = 64 * 1024;
 /// Bytes of the largest list that is read: some ten million messages.
 const LARGEST: i64 = 1 << 30;
 
+/// A listing, and what it was read from.
+pub(crate) struct Opened {
+    pub(crate) listing: Listing,
+    /// The size list as it is now, if there is one.
+    pub(crate) list: Option<(File, Stat)>,
+    /// `cur/`, if it is as it was all the time that it was read.
+    pub(crate) cur: Option<Stamp>,
+    /// Whether the list on disk is as it should be.
+    is_saved: bool,
+}
+
+impl Opened {
+    /// Whether the next opening would find the same, if nothing changes.
+    pub(crate) fn will_stay(&self) -> bool {
+        let Opened { listing, is_saved, .. } = self;
+        let is_whole = |draft: &Draft| {
+            !draft.is_hidden && draft.size.is_some() && !matches!(draft.id, None | Some(Id::File { .. }))
+        };
+        *is_saved && !listing.keeps_missing && listing.drafts.iter().all(is_whole)
+    }
+}
+
 /// Brings names and list together, and saves what is new.
 pub(crate) fn open(
     directories: &Directories,
     now: u64,
     patience: Duration,
     notices: &mut dyn FnMut(Notice),
-) -> Result<Listing, Error> {
+) -> Result<Opened, Error> {
     let mut reading = Reading::take(directories, now)?;
     reading.measure(directories, None, notices);
     if reading.has_nothing_to_save() {
-        return Ok(reading.listing);
+        return Ok(reading.opened(true));
     }
     // Nobody waits for a list to become tidy.
     let patience = if reading.listing.unassigned() > 0 { patience } else { Duration::ZERO };
@@ -53,17 +77,18 @@ pub(crate) fn open(
                 fresh.measure(directories, Some(&reading.listing), notices);
                 reading = fresh;
             }
-            if reading.has_nothing_to_save() { Ok(()) } else { reading.save(directories) }
+            if reading.has_nothing_to_save() { Ok(true) } else { reading.save(directories).map(|()| true) }
         }
         Ok(None) if reading.listing.unassigned() > 0 => return Err(Error::Busy),
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(false),
         Err(error) => Err(error),
     };
-    if let Err(error) = saved {
+    let is_saved = saved.unwrap_or_else(|error| {
         notices(Notice::SizeListNotSaved(error));
         reading.recover(directories);
-    }
-    Ok(reading.listing)
+        false
+    });
+    Ok(reading.opened(is_saved))
 }
 
 /// What was read of a Maildir.
@@ -71,6 +96,7 @@ struct Reading {
     /// The list that was read, kept open so that no other can have its inode.
     list: Option<(File, Stat)>,
     listing: Listing,
+    cur: Option<Stamp>,
 }
 
 impl Reading {
@@ -87,22 +113,22 @@ impl Reading {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::SizeList(error)),
         };
-        let mut scan = scan::scan(&directories.cur).map_err(Error::NoCur)?;
-        let mut complete = scan.complete;
+        let mut scan = directories.cur_dir().and_then(scan::scan).map_err(Error::NoCur)?;
+        let mut quiet = scan.quiet;
         let mut listing = read_list(list.as_mut(), scan.names, now)?;
         for _ in 1..READINGS {
-            if complete || !listing.has_missing {
+            if quiet.is_some() || !listing.has_missing {
                 break;
             }
-            scan = Scan { names: listing.names, complete };
-            scan = scan.again(&directories.cur).map_err(Error::NoCur)?;
-            complete = scan.complete;
+            scan = Scan { names: listing.names, quiet };
+            scan = directories.cur_dir().and_then(|cur| scan.again(cur)).map_err(Error::NoCur)?;
+            quiet = scan.quiet;
             listing = read_list(list.as_mut(), scan.names, now)?;
         }
         // What was not seen may have been renamed all the time (ledger 311).
-        listing.keeps_missing = listing.has_missing && !complete;
+        listing.keeps_missing = listing.has_missing && quiet.is_none();
         identify_unlistable(directories, &mut listing);
-        Ok(Reading { list, listing })
+        Ok(Reading { list, listing, cur: quiet })
     }
 
     /// Whether the list is still the one that was read. It is opened to see
@@ -134,7 +160,8 @@ impl Reading {
             if let Some(known) = known {
                 (draft.size, draft.is_hidden) = (known.size, known.is_hidden);
             } else {
-                let file = beneath::regular_file(&directories.cur, name, OFlags::RDONLY);
+                let file =
+                    directories.cur_dir().and_then(|cur| beneath::regular_file(cur, name, OFlags::RDONLY));
                 match file.and_then(|(file, _)| reader.measure(file)) {
                     Ok(size) => draft.size = Some(size),
                     Err(error) => {
@@ -162,9 +189,9 @@ impl Reading {
 
     fn save(&mut self, directories: &Directories) -> io::Result<()> {
         self.listing.assign()?;
-        let Reading { list, listing } = self;
-        temporary::replace(
-            directories.open_tmp()?,
+        let Reading { list, listing, .. } = self;
+        let written = temporary::replace(
+            directories.tmp_dir()?,
             &directories.root,
             NAME,
             "pop3",
@@ -179,7 +206,15 @@ impl Reading {
                 }
             },
             || Ok(()),
-        )
+        )?;
+        let stat = rustix::fs::fstat(&written)?;
+        *list = Some((written, stat));
+        Ok(())
+    }
+
+    fn opened(self, is_saved: bool) -> Opened {
+        let Reading { list, listing, cur } = self;
+        Opened { listing, list, cur, is_saved }
     }
 
     /// The list cannot be saved: what has a unique-id on disk is shown. If
@@ -225,7 +260,7 @@ fn identify_unlistable(directories: &Directories, listing: &mut Listing) {
 }
 
 fn file_id(directories: &Directories, name: &[u8]) -> io::Result<Id> {
-    let stat = beneath::stat(&directories.cur, name)?;
+    let stat = beneath::stat(directories.cur_dir()?, name)?;
     Ok(Id::File { modified: stat.st_mtime, device: stat.st_dev, inode: stat.st_ino })
 }
 
@@ -258,6 +293,7 @@ mod tests {
 
     fn opened(mailbox: &Mailbox) -> Result<Listing, Error> {
         open(&mailbox.directories, NOW, Duration::ZERO, &mut |notice| panic!("{notice}"))
+            .map(|opened| opened.listing)
     }
 
     fn list(path: &Path) -> String {
@@ -313,7 +349,7 @@ mod tests {
         let couriers = "/3 8 17\n1.a:2, 5 5:17:0\n2.b:2, 5 6:17:0\n3.c:2, 5 7:17:0\n";
         let names = Names::new([b"1.a:2,".as_slice(), b"2.b:2,", b"3.c:2,", b"4.d:2,"]);
         let listing = Listing::read(names, &mut couriers.as_bytes(), NOW).unwrap();
-        let mut reading = Reading { list: None, listing };
+        let mut reading = Reading { list: None, listing, cur: None };
         let mut notices = Vec::new();
         reading.measure(&mailbox.directories, None, &mut |notice| notices.push(notice.to_string()));
         let hidden: Vec<bool> = reading.listing.drafts.iter().map(|draft| draft.is_hidden).collect();

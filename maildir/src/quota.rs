@@ -210,7 +210,8 @@ fn write(
 ) -> io::Result<()> {
     let tmp = beneath::directory(home, b"tmp")?;
     let text = [definition, b"\n", usage.line().as_bytes()].concat();
-    temporary::replace(tmp, home, NAME, "NeWmAiLdIrSiZe", |out| out.write_all(&text), still_wanted)
+    temporary::replace(tmp, home, NAME, "NeWmAiLdIrSiZe", |out| out.write_all(&text), still_wanted)?;
+    Ok(())
 }
 
 /// Gives the Maildir `root`, or the one it is a folder of, a quota, with its messages counted (maildir.md 13).

@@ -42,7 +42,8 @@ impl Maildrop {
         let mut usage = (!self.is_trash && quota::exists(&self.directories)).then(Usage::default);
         let mut missing = Vec::new();
         for place in places {
-            let result = unlink(&self.directories.cur, self.name(place), usage.as_mut());
+            let cur = self.directories.cur_dir();
+            let result = cur.and_then(|cur| unlink(cur, self.name(place), usage.as_mut()));
             removal.sort(place, result, &mut missing);
         }
         for _ in 0..ATTEMPTS {
@@ -86,10 +87,10 @@ impl Maildrop {
                 Whereabouts::Unclear => Err(unclear()),
                 Whereabouts::InCur(name) => {
                     self.rename(place, &name);
-                    unlink(&self.directories.cur, &name, usage)
+                    self.directories.cur_dir().and_then(|cur| unlink(cur, &name, usage))
                 }
                 Whereabouts::InNew(name) => {
-                    self.directories.open_new().and_then(|new| unlink(new, &name, usage))
+                    self.directories.new_dir().and_then(|new| unlink(new, &name, usage))
                 }
             };
             removal.sort(place, result, &mut again);

@@ -10,10 +10,14 @@ use rustix::fs::{CWD, Mode, OFlags};
 use crate::arrival;
 use crate::beneath;
 use crate::directories::Directories;
+use crate::known::{Known, Stamps, is_local};
+use crate::listings::Listings;
 use crate::lock;
 use crate::maildrop::Maildrop;
+use crate::messages::Messages;
 use crate::notice::{Error, Notice};
-use crate::opening;
+use crate::opening::{self, Opened};
+use crate::stamp::{Lead, Stamp};
 use crate::temporary;
 
 const LOGINEXEC: &[u8] = b"loginexec";
@@ -82,19 +86,84 @@ impl Maildir {
     /// See [`Error`]. A list that cannot be saved is not one of them: then what
     /// has no unique-id yet is not shown.
     pub fn open_maildrop(&self, now: u64, notices: &mut dyn FnMut(Notice)) -> Result<Maildrop, Error> {
+        let (directories, opened, _) = self.read(now, notices)?;
+        let messages = Messages::of(&opened.listing, false);
+        Ok(Maildrop::new(directories, self.is_trash, Arc::new(messages)))
+    }
+
+    /// The same, without reading what is as `listings` knows it.
+    ///
+    /// # Errors
+    /// As [`Maildir::open_maildrop`].
+    pub fn open_maildrop_known(
+        &self,
+        listings: &Listings,
+        now: u64,
+        notices: &mut dyn FnMut(Notice),
+    ) -> Result<Maildrop, Error> {
+        if !listings.keeps_any() {
+            return self.open_maildrop(now, notices);
+        }
+        let key = rustix::fs::fstat(&self.root).map(|stat| (stat.st_dev, stat.st_ino));
+        let key = key.map_err(|error| Error::NoMaildir(error.into()))?;
+        if let Some(known) = listings.find(key).filter(|known| known.is_still_so(&self.root)) {
+            let directories = Directories::known(Arc::clone(&self.root), &known.stamps);
+            if known.should_clean(now) {
+                clean(&directories, now, notices);
+            }
+            return Ok(Maildrop::new(directories, self.is_trash, Arc::clone(&known.messages)));
+        }
+        let lead = Lead::now();
+        let mut noticed = false;
+        let read = self.read(now, &mut |notice| {
+            noticed = true;
+            notices(notice);
+        });
+        let (directories, opened, new) = read.inspect_err(|_| listings.forget(key))?;
+        let stamps = stamps(&opened, new).filter(|_| !noticed && opened.will_stay() && is_local(&self.root));
+        let messages = Arc::new(Messages::of(&opened.listing, stamps.is_some()));
+        match stamps {
+            Some(stamps) => {
+                let list = opened.list.map(|(file, _)| file);
+                listings.keep(key, Known::new(Arc::clone(&messages), stamps, lead, list, now));
+            }
+            None => listings.forget(key),
+        }
+        Ok(Maildrop::new(directories, self.is_trash, messages))
+    }
+
+    /// Reads everything; also the stamp of `new/`, if there was nothing in it.
+    fn read(
+        &self,
+        now: u64,
+        notices: &mut dyn FnMut(Notice),
+    ) -> Result<(Directories, Opened, Option<Stamp>), Error> {
         let directories = Directories::open(Arc::clone(&self.root), notices)?;
-        if let Some(tmp) = &directories.tmp
-            && let Err(error) = temporary::clean(tmp, now)
-        {
-            notices(Notice::DirectoryUnreadable { directory: "tmp", error });
+        clean(&directories, now, notices);
+        let mut new_is_quiet = None;
+        if let (Ok(new), Ok(cur)) = (directories.new_dir(), directories.cur_dir()) {
+            new_is_quiet = arrival::move_all(new, cur, notices).unwrap_or_else(|error| {
+                notices(Notice::DirectoryUnreadable { directory: "new", error });
+                None
+            });
         }
-        if let Some(new) = &directories.new
-            && let Err(error) = arrival::move_all(new.as_fd(), directories.cur.as_fd(), notices)
-        {
-            notices(Notice::DirectoryUnreadable { directory: "new", error });
-        }
-        let listing = opening::open(&directories, now, lock::PATIENCE, notices)?;
-        Ok(Maildrop::new(directories, self.is_trash, &listing))
+        let opened = opening::open(&directories, now, lock::PATIENCE, notices)?;
+        Ok((directories, opened, new_is_quiet))
+    }
+}
+
+/// What has to stay the same for `opened` to stay true, if all that was settled
+/// when it was read.
+fn stamps(opened: &Opened, new: Option<Stamp>) -> Option<Stamps> {
+    let list = opened.list.as_ref().map(|(_, stat)| Stamp::of(stat));
+    Some(Stamps { cur: opened.cur?, new: new?, list })
+}
+
+fn clean(directories: &Directories, now: u64, notices: &mut dyn FnMut(Notice)) {
+    if let Ok(tmp) = directories.tmp_dir()
+        && let Err(error) = temporary::clean(tmp, now)
+    {
+        notices(Notice::DirectoryUnreadable { directory: "tmp", error });
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::beneath;
 use crate::name;
+use crate::stamp::Stamp;
 use crate::watch::Watch;
 
 /// Names of files in Courier's order (maildir.md 3), held in one piece of
@@ -115,8 +116,8 @@ impl Names {
 pub(crate) struct Scan {
     /// What was there.
     pub(crate) names: Names,
-    /// Whether what was not seen was not there.
-    pub(crate) complete: bool,
+    /// What was not seen was not there: the directory as it was all the time.
+    pub(crate) quiet: Option<Stamp>,
 }
 
 /// Reads `cur/` once.
@@ -129,9 +130,9 @@ fn read(cur: BorrowedFd<'_>, watch: Watch) -> io::Result<Scan> {
     let mut names = Names::default();
     beneath::list_messages(cur, |name| names.push(name))?;
     names.sort();
-    let complete = watch.was_quiet(cur)?;
+    let quiet = watch.quiet(cur)?;
     settle_shared(cur, &mut names);
-    Ok(Scan { names, complete })
+    Ok(Scan { names, quiet })
 }
 
 impl Scan {
@@ -140,12 +141,12 @@ impl Scan {
     /// changing.
     pub(crate) fn again(self, cur: impl AsFd) -> io::Result<Scan> {
         let cur = cur.as_fd();
-        let Scan { names: second, complete } = read(cur, Watch::begin_again(cur)?)?;
+        let Scan { names: second, quiet } = read(cur, Watch::begin_again(cur)?)?;
         let only_first =
             self.names.iter().filter(|name| second.find(name).is_none() && beneath::stat(cur, name).is_ok());
         let mut names = Names::new(second.iter().chain(only_first));
         settle_shared(cur, &mut names);
-        Ok(Scan { names, complete })
+        Ok(Scan { names, quiet })
     }
 }
 
@@ -227,10 +228,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let held = File::open(directory.path()).unwrap();
         fs::write(directory.path().join("1.a:2,"), "").unwrap();
-        let first = Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), complete: false };
+        let first = Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), quiet: None };
         let second = first.again(&held).unwrap();
         assert_eq!(seen(&second), [b"1.a:2,".as_slice()]);
-        assert!(second.complete);
+        assert!(second.quiet.is_some());
     }
 
     fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {

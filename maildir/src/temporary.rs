@@ -47,7 +47,7 @@ pub(crate) fn clean(tmp: impl AsFd, now: u64) -> io::Result<()> {
 ///
 /// `kind` tells in the temporary name who made it. `still_wanted` is asked last;
 /// its error leaves everything as it was. After any other error `target` is what
-/// it was, or it is new and perhaps not durable.
+/// it was, or it is new and perhaps not durable. Gives the file.
 pub(crate) fn replace(
     tmp: impl AsFd,
     root: impl AsFd,
@@ -55,7 +55,7 @@ pub(crate) fn replace(
     kind: &str,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
     still_wanted: impl FnOnce() -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<File> {
     let (tmp, root) = (tmp.as_fd(), root.as_fd());
     let (name, file) = create(tmp, kind)?;
     let done = fill(&file, write)
@@ -65,7 +65,8 @@ pub(crate) fn replace(
         let _left_for_the_next_cleaning = beneath::unlink(tmp, name.as_bytes());
     }
     done?;
-    beneath::sync_directory(root)
+    beneath::sync_directory(root)?;
+    Ok(file)
 }
 
 fn fill(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {

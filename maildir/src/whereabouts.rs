@@ -45,15 +45,16 @@ pub(crate) fn look_for(maildrop: &Maildrop, missing: &[Place]) -> io::Result<Vec
         }
     }
     let directories = &maildrop.directories;
-    let (mut in_cur, cur_complete) = files_of(&directories.cur, &sharers)?;
+    let (mut in_cur, cur_complete) = files_of(directories.cur_dir()?, &sharers)?;
     for name in taken {
         if let Some(names) = in_cur.get_mut(name::unique(name)) {
             names.retain(|other| other != name);
         }
     }
-    let (mut in_new, new_complete) = match &directories.new {
-        Some(new) => files_of(new, &sharers)?,
-        None => (Found::new(), true),
+    let (mut in_new, new_complete) = match directories.new_dir() {
+        Ok(new) => files_of(new, &sharers)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Found::new(), true),
+        Err(error) => return Err(error),
     };
     let nowhere = if cur_complete && new_complete { || Whereabouts::Gone } else { || Whereabouts::Unclear };
     let whereabouts = missing.iter().map(|place| {
@@ -89,7 +90,7 @@ fn files_of<'a>(directory: impl AsFd, wanted: &HashMap<&'a [u8], usize>) -> io::
                 }
             }
         })?;
-        complete = watch.was_quiet(directory)?;
+        complete = watch.quiet(directory)?.is_some();
         if complete {
             break;
         }

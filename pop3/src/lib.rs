@@ -44,5 +44,7 @@ pub use envelope::{Response, Undecodable};
 pub use line::{COMMAND_LIMIT, CREDENTIAL_LIMIT, Line, LineReader};
 pub use number::MessageNumber;
 pub use reply::ResponseCode;
-pub use transaction::{Action as TransactionAction, Maildrop, Retrieval, Transaction, Update};
+pub use transaction::{
+    About, Action as TransactionAction, Listing, Maildrop, Retrieval, Total, Transaction, Update,
+};
 pub use wrapper::Wrapper;

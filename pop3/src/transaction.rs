@@ -30,6 +30,37 @@ pub trait Maildrop {
 
     /// Appends the unique-id of the message at `place` (RFC 1939 section 7).
     fn put_unique_id(&self, place: usize, out: &mut Vec<u8>);
+
+    /// What all messages come to. To be answered without looking at each of
+    /// them, where that is known.
+    fn total(&self) -> Total {
+        let messages = 0..self.count();
+        messages.fold(Total::default(), |total, place| total.and(self.octets(place), self.is_utf8(place)))
+    }
+
+    /// The lines of the answer to LIST or UIDL about all messages, if they are
+    /// at hand: `1 120 CRLF`, `2 200 CRLF`, octets as [`Maildrop::octets`] has
+    /// them.
+    fn lines(&self, _about: About) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Several messages together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Their octets, as [`Maildrop::octets`] has them.
+    pub octets: u64,
+    /// How many of them have a header with 8-bit octets.
+    pub utf8: u64,
+}
+
+impl Total {
+    /// With one message more.
+    #[must_use]
+    pub fn and(self, octets: u64, utf8: bool) -> Total {
+        Total { octets: self.octets.saturating_add(octets), utf8: self.utf8 + u64::from(utf8) }
+    }
 }
 
 /// What the driver is to do. Replies that need no help are in `out` already.
@@ -37,6 +68,8 @@ pub trait Maildrop {
 pub enum Action {
     /// Go on with the next line.
     Continue,
+    /// LIST or UIDL: call [`Transaction::list`] until that was all.
+    List(Listing),
     /// Open the message, call [`Transaction::begin`], feed the encoder, and
     /// finish it; or say that it is gone.
     Retrieve(Retrieval),
@@ -44,6 +77,24 @@ pub enum Action {
     Update,
     /// The client talks nonsense and has been told so: close, delete nothing.
     Drop,
+}
+
+/// What a listing is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Octets: LIST.
+    Octets,
+    /// Unique-ids: UIDL.
+    UniqueIds,
+}
+
+/// The answer to LIST or UIDL about all messages, from where it has got to. Its
+/// first line has been given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing {
+    about: About,
+    /// The next place; where the lines are at hand, the next octet of them.
+    next: usize,
 }
 
 /// A message that RETR or TOP asks for.
@@ -61,8 +112,33 @@ pub struct Transaction<M> {
     maildrop: M,
     wrapper: Wrapper,
     utf8: bool,
-    marked: Vec<bool>,
+    marked: Marked,
     errors: u32,
+}
+
+/// Which messages are marked as deleted. Most sessions mark none.
+#[derive(Debug)]
+struct Marked {
+    /// By place; empty as long as none is.
+    marks: Vec<bool>,
+    count: usize,
+}
+
+impl Marked {
+    fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.marks.get(place) == Some(&true)
+    }
+
+    fn mark(&mut self, place: usize) {
+        if self.marks.is_empty() {
+            self.marks = vec![false; self.count];
+        }
+        self.marks[place] = true;
+    }
 }
 
 impl<M: Maildrop> Transaction<M> {
@@ -70,7 +146,7 @@ impl<M: Maildrop> Transaction<M> {
     /// not; `wrapper` is for messages that it would not understand.
     #[must_use]
     pub fn new(maildrop: M, utf8: bool, wrapper: Wrapper) -> Self {
-        let marked = vec![false; maildrop.count()];
+        let marked = Marked { marks: Vec::new(), count: maildrop.count() };
         Transaction { maildrop, wrapper, utf8, marked, errors: 0 }
     }
 
@@ -119,19 +195,19 @@ impl<M: Maildrop> Transaction<M> {
         let argument = words.only().map_err(|_| reply::SURPLUS_WORDS)?;
         match keyword.as_slice() {
             b"STAT" => self.stat(out),
-            b"LIST" => return self.listing(argument, reply::SCAN_LISTING, Self::put_scan, out),
-            b"UIDL" => return self.listing(argument, reply::UNIQUE_ID_LISTING, Self::put_unique_id, out),
+            b"LIST" => return self.listing(argument, About::Octets, out),
+            b"UIDL" => return self.listing(argument, About::UniqueIds, out),
             b"RETR" => {
                 let message = self.message(argument)?;
                 return Ok(Action::Retrieve(Retrieval { message, top: None }));
             }
             b"DELE" => {
                 let message = self.message(argument)?;
-                self.marked[message.place()] = true;
+                self.marked.mark(message.place());
                 reply::put(reply::DELETED, out);
             }
             b"RSET" => {
-                self.marked.fill(false);
+                self.marked.marks = Vec::new();
                 reply::put(reply::RESURRECTED, out);
             }
             b"NOOP" => reply::put(reply::YUP, out),
@@ -158,48 +234,94 @@ impl<M: Maildrop> Transaction<M> {
     /// The message that `word` names, unless it is marked as deleted.
     fn message(&self, word: Option<&[u8]>) -> Result<MessageNumber, reply::Reply> {
         word.and_then(MessageNumber::parse)
-            .filter(|message| self.marked.get(message.place()) == Some(&false))
+            .filter(|message| message.place() < self.marked.count && !self.marked.has(message.place()))
             .ok_or(reply::INVALID_MESSAGE_NUMBER)
     }
 
-    /// Message-numbers that are not marked as deleted. They never shift: after
-    /// `DELE 3` there is a gap (RFC 1939 section 5).
-    fn messages(&self) -> impl Iterator<Item = MessageNumber> {
-        let places = self.marked.iter().enumerate().filter(|(_, marked)| !**marked);
-        places.filter_map(|(place, _)| MessageNumber::of_place(place))
+    /// Message-numbers from `first` on that are not marked as deleted. They never
+    /// shift: after `DELE 3` there is a gap (RFC 1939 section 5).
+    fn messages(&self, first: usize) -> impl Iterator<Item = MessageNumber> {
+        let places = (first..self.marked.count).filter(|place| !self.marked.has(*place));
+        places.filter_map(MessageNumber::of_place)
     }
 
     fn stat(&self, out: &mut Vec<u8>) {
-        let (count, octets) = self.messages().fold((0u64, 0u64), |(count, octets), message| {
-            (count + 1, octets.saturating_add(self.octets(message)))
-        });
-        put_line!(out, "+OK {count} {octets}");
+        let (count, total) = if self.marked.is_empty() {
+            (self.marked.count, self.maildrop.total())
+        } else {
+            self.messages(0).fold((0, Total::default()), |(count, total), message| {
+                let place = message.place();
+                (count + 1, total.and(self.maildrop.octets(place), self.maildrop.is_utf8(place)))
+            })
+        };
+        let wrapped = if self.utf8 { 0 } else { total.utf8.saturating_mul(self.wrapper.octets()) };
+        put_line!(out, "+OK {count} {}", total.octets.saturating_add(wrapped));
     }
 
     /// LIST and UIDL: about one message, or about all.
     fn listing(
         &self,
         argument: Option<&[u8]>,
-        heading: reply::Reply,
-        put: fn(&Self, MessageNumber, &mut Vec<u8>),
+        about: About,
         out: &mut Vec<u8>,
     ) -> Result<Action, reply::Reply> {
         if argument.is_some() {
             let message = self.message(argument)?;
             out.extend_from_slice(b"+OK ");
-            put(self, message, out);
-        } else {
-            reply::put(heading, out);
-            for message in self.messages() {
-                put(self, message, out);
-            }
-            reply::end(out);
+            self.put(about, message, out);
+            return Ok(Action::Continue);
         }
-        Ok(Action::Continue)
+        let heading = match about {
+            About::Octets => reply::SCAN_LISTING,
+            About::UniqueIds => reply::UNIQUE_ID_LISTING,
+        };
+        reply::put(heading, out);
+        Ok(Action::List(Listing { about, next: 0 }))
     }
 
-    fn put_scan(&self, message: MessageNumber, out: &mut Vec<u8>) {
-        put_line!(out, "{message} {}", self.octets(message));
+    /// Goes on with a listing until `out` holds about `enough` octets; whether
+    /// that was all. The end of the reply comes with the last lines.
+    pub fn list(&self, listing: &mut Listing, enough: usize, out: &mut Vec<u8>) -> bool {
+        let all = match self.lines(listing.about) {
+            Some(lines) => {
+                let rest = lines.get(listing.next..).unwrap_or_default();
+                let part = rest.len().min(enough.saturating_sub(out.len()).max(1));
+                out.extend_from_slice(&rest[..part]);
+                listing.next += part;
+                part == rest.len()
+            }
+            None => self.list_by_line(listing, enough, out),
+        };
+        if all {
+            reply::end(out);
+        }
+        all
+    }
+
+    fn list_by_line(&self, listing: &mut Listing, enough: usize, out: &mut Vec<u8>) -> bool {
+        for message in self.messages(listing.next) {
+            self.put(listing.about, message, out);
+            listing.next = message.place() + 1;
+            if out.len() >= enough {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The lines of a whole listing, if they are at hand and are what this
+    /// client is to see now.
+    fn lines(&self, about: About) -> Option<&[u8]> {
+        let lines = self.maildrop.lines(about).filter(|_| self.marked.is_empty())?;
+        let none_wrapped = about == About::UniqueIds || self.utf8 || self.maildrop.total().utf8 == 0;
+        none_wrapped.then_some(lines)
+    }
+
+    fn put(&self, about: About, message: MessageNumber, out: &mut Vec<u8>) {
+        match about {
+            About::Octets => put_line!(out, "{message} {}", self.octets(message)),
+            About::UniqueIds => self.put_unique_id(message, out),
+        }
     }
 
     fn put_unique_id(&self, message: MessageNumber, out: &mut Vec<u8>) {
@@ -248,7 +370,7 @@ impl<M: Maildrop> Transaction<M> {
     /// it. A session that ends in any other way leaves no [`Update`].
     #[must_use]
     pub fn into_update(self) -> (M, Update) {
-        (self.maildrop, Update { marked: self.marked })
+        (self.maildrop, Update { marked: self.marked.marks })
     }
 }
 
@@ -274,6 +396,27 @@ mod tests {
     /// Octets and the UTF-8 flag of each message.
     struct Sizes(Vec<(u64, bool)>);
 
+    /// The same, with the lines of its listings at hand.
+    struct Prepared(Sizes, Vec<u8>);
+
+    impl Maildrop for Prepared {
+        fn count(&self) -> usize {
+            self.0.count()
+        }
+        fn octets(&self, place: usize) -> u64 {
+            self.0.octets(place)
+        }
+        fn is_utf8(&self, place: usize) -> bool {
+            self.0.is_utf8(place)
+        }
+        fn put_unique_id(&self, place: usize, out: &mut Vec<u8>) {
+            self.0.put_unique_id(place, out);
+        }
+        fn lines(&self, _about: About) -> Option<&[u8]> {
+            Some(&self.1)
+        }
+    }
+
     impl Maildrop for Sizes {
         fn count(&self) -> usize {
             self.0.len()
@@ -294,9 +437,12 @@ mod tests {
         Transaction::new(sizes, true, Wrapper::new("=_b", "message/global"))
     }
 
-    fn say(session: &mut Transaction<Sizes>, text: &str) -> (Action, String) {
+    fn say<M: Maildrop>(session: &mut Transaction<M>, text: &str) -> (Action, String) {
         let mut out = vec![];
-        let action = session.line(&Line::Text(text.as_bytes()), &mut out);
+        let mut action = session.line(&Line::Text(text.as_bytes()), &mut out);
+        if let Action::List(listing) = &mut action {
+            while !session.list(listing, out.len() + 1, &mut out) {}
+        }
         (action, String::from_utf8(out).unwrap())
     }
 
@@ -311,6 +457,22 @@ mod tests {
         assert_eq!(say(&mut session, "DELE 2").1, "-ERR Invalid message number.\r\n");
         say(&mut session, "RSET");
         assert_eq!(say(&mut session, "LIST 2").1, "+OK 2 55\r\n");
+    }
+
+    #[test]
+    fn lines_at_hand_are_sent_as_long_as_they_are_true() {
+        let wrapper = || Wrapper::new("=_b", "message/global");
+        let sizes = || Sizes(vec![(60, false), (57, true)]);
+        let mut session = Transaction::new(Prepared(sizes(), b"lines\r\n".to_vec()), false, wrapper());
+        assert_eq!(say(&mut session, "UIDL").1, "+OK\r\nlines\r\n.\r\n");
+        // One of them is wrapped for this client.
+        assert!(say(&mut session, "LIST").1.contains("\r\n1 60\r\n"));
+        say(&mut session, "UTF8");
+        assert!(say(&mut session, "LIST").1.ends_with("STD53.\r\nlines\r\n.\r\n"));
+        say(&mut session, "DELE 1");
+        assert_eq!(say(&mut session, "UIDL").1, "+OK\r\n2 UID1\r\n.\r\n");
+        say(&mut session, "RSET");
+        assert_eq!(say(&mut session, "UIDL").1, "+OK\r\nlines\r\n.\r\n");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use maildir::{Maildrop, Place};
+use pop3::{About, Total};
 
 /// A maildrop of the crate `maildir` for the crate `pop3`.
 pub(super) struct Listing(pub Maildrop);
@@ -27,6 +28,18 @@ impl pop3::Maildrop for Listing {
 
     fn is_utf8(&self, place: usize) -> bool {
         self.at(place, Maildrop::is_utf8)
+    }
+
+    fn total(&self) -> Total {
+        let (octets, utf8) = self.0.total();
+        Total { octets, utf8 }
+    }
+
+    fn lines(&self, about: About) -> Option<&[u8]> {
+        match about {
+            About::Octets => self.0.octets_lines(),
+            About::UniqueIds => self.0.unique_id_lines(),
+        }
     }
 
     fn put_unique_id(&self, place: usize, out: &mut Vec<u8>) {

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use authlib::printable::reason;
-use maildir::Maildir;
+use maildir::{Listings, Maildir};
 use pop3::reply::{self, Reply};
 use pop3::{Transaction, Wrapper};
 
@@ -94,16 +94,18 @@ fn start(started: Instant) -> Result<Session, Refusal> {
         log::error(&"refusing to serve mail as root");
         return Err(Refusal::Spoken(reply::NO_ROOT, 1));
     }
-    open(Settings::from_environment(), started, None)
+    open(Settings::from_environment(), started, None, None)
 }
 
 /// Everything up to `+OK logged in.` that is about an account (reference wire.md
 /// 8), whose login began at `started`. `client` is where the client is, if not
-/// on descriptors 0 and 1.
+/// on descriptors 0 and 1; `listings` are those of the process, if it has many
+/// sessions.
 pub(crate) fn open(
     settings: Settings,
     started: Instant,
     client: Option<BorrowedFd<'_>>,
+    listings: Option<&Listings>,
 ) -> Result<Session, Refusal> {
     refuse_if_locked(&settings)?;
     let maildir = Maildir::open(&settings.maildir).map_err(|error| {
@@ -114,7 +116,7 @@ pub(crate) fn open(
     refuse_if_disabled(&settings)?;
     settings.session.login();
     let wrapper = wrapper(&settings)?;
-    let maildrop = open_maildrop(&maildir, &settings)?;
+    let maildrop = open_maildrop(&maildir, &settings, listings)?;
     let transaction = Transaction::new(Listing(maildrop), settings.utf8, wrapper);
     Ok(Session::new(transaction, settings, started))
 }
@@ -155,10 +157,18 @@ fn wrapper(settings: &Settings) -> Result<Wrapper, Refusal> {
     Ok(Wrapper::new(&boundary, &settings.unicode_message_type))
 }
 
-fn open_maildrop(maildir: &Maildir, settings: &Settings) -> Result<maildir::Maildrop, Refusal> {
+fn open_maildrop(
+    maildir: &Maildir,
+    settings: &Settings,
+    listings: Option<&Listings>,
+) -> Result<maildir::Maildrop, Refusal> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let mut notices = |notice: maildir::Notice| settings.notice(&notice);
-    maildir.open_maildrop(now, &mut notices).map_err(|error| {
+    let opened = match listings {
+        Some(listings) => maildir.open_maildrop_known(listings, now, &mut notices),
+        None => maildir.open_maildrop(now, &mut notices),
+    };
+    opened.map_err(|error| {
         let (reply, status) = match &error {
             maildir::Error::NoCur(_) => (reply::NO_CUR, 0),
             maildir::Error::Busy => (reply::IN_USE, 1),

@@ -44,6 +44,8 @@ pub(crate) struct Over(Ending);
 enum State {
     /// Answering commands.
     Commands,
+    /// Sending a listing.
+    Listing(pop3::Listing),
     /// Sending a message.
     Message(Box<Sending>),
     /// QUIT was said. What was answered before goes out first, so that a client
@@ -127,7 +129,7 @@ impl Session {
                 return Ok(Wait::ForRoom);
             }
             match self.state {
-                State::Commands | State::Message(_) => {
+                State::Commands | State::Listing(_) | State::Message(_) => {
                     self.arrived.rest();
                     self.replies.rest();
                     return Ok(Wait::ForLine);
@@ -169,6 +171,10 @@ impl Session {
     fn work(&mut self) -> bool {
         match mem::replace(&mut self.state, State::Commands) {
             State::Commands => self.command(),
+            State::Listing(listing) => {
+                self.list_more(listing);
+                true
+            }
             State::Message(sending) => {
                 self.send_more(sending);
                 true
@@ -190,6 +196,7 @@ impl Session {
         self.deadline = Instant::now() + AUTOLOGOUT;
         match action {
             Action::Continue => {}
+            Action::List(listing) => self.state = State::Listing(listing),
             Action::Retrieve(retrieval) => self.retrieve(retrieval),
             Action::Update => self.state = State::Quit,
             Action::Drop => self.state = State::Farewell(Ending::Disconnected),
@@ -203,6 +210,13 @@ impl Session {
         match Sending::begin(transaction, retrieval, &mut self.replies.out) {
             Ok(sending) => self.state = State::Message(Box::new(sending)),
             Err(reply) => reply::put(reply, &mut self.replies.out),
+        }
+    }
+
+    fn list_more(&mut self, mut listing: pop3::Listing) {
+        let Some(transaction) = &self.transaction else { return };
+        if !transaction.list(&mut listing, GATHER, &mut self.replies.out) {
+            self.state = State::Listing(listing);
         }
     }
 
@@ -258,7 +272,7 @@ impl Session {
     fn over(&self, ending: Ending) -> Over {
         match self.state {
             State::Farewell(ending) => Over(ending),
-            State::Commands | State::Message(_) | State::Quit => Over(ending),
+            State::Commands | State::Listing(_) | State::Message(_) | State::Quit => Over(ending),
         }
     }
 }

@@ -23,6 +23,7 @@ use std::thread;
 use std::time::Instant;
 
 use authlib::printable::reason;
+use maildir::Listings;
 use pop3::reply::{self, Reply};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -41,6 +42,9 @@ const THREADS: usize = 16;
 /// How often a thread that has nothing to do looks whether all is over, and the
 /// first one whose time is up. Deadlines are minutes away.
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// MiB of memory for listings that are kept: some 400,000 messages.
+const LISTINGS: usize = 64;
 
 /// Names the wire among the events; the others are numbers of sessions.
 const MONITOR: u64 = u64::MAX;
@@ -70,6 +74,7 @@ struct House {
     wire: Wire,
     epoll: OwnedFd,
     seats: Mutex<HashMap<u64, Arc<Mutex<Seat>>>>,
+    listings: Listings,
     /// The monitor has gone, or wants no more of us. Who is here may stay.
     closed: AtomicBool,
 }
@@ -85,7 +90,13 @@ impl House {
     fn new(wire: Wire) -> io::Result<House> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &wire, EventData::new_u64(MONITOR), EventFlags::IN | EventFlags::ONESHOT)?;
-        Ok(House { wire, epoll, seats: Mutex::default(), closed: AtomicBool::new(false) })
+        Ok(House {
+            wire,
+            epoll,
+            seats: Mutex::default(),
+            listings: listings(),
+            closed: AtomicBool::new(false),
+        })
     }
 
     fn serve(&self) -> ExitCode {
@@ -99,7 +110,10 @@ impl House {
                     log::error(&format_args!("a thread could not be started: {}", reason(&error)));
                 }
             }
-            self.work(|| self.end_the_silent());
+            self.work(|| {
+                self.end_the_silent();
+                self.listings.rest();
+            });
         });
         ExitCode::SUCCESS
     }
@@ -156,7 +170,7 @@ impl House {
     fn receive(&self, mut guest: Guest, stream: Stream) {
         let started = Instant::now();
         let (number, arrived) = (guest.number, std::mem::take(&mut guest.arrived));
-        let session = match open(Settings::of(guest), started, Some(stream.as_fd())) {
+        let session = match open(Settings::of(guest), started, Some(stream.as_fd()), Some(&self.listings)) {
             Ok(session) => session.with_arrived(arrived),
             Err(refusal) => {
                 if let Refusal::Spoken(reply, _) = refusal {
@@ -249,6 +263,14 @@ impl House {
     fn seats(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Seat>>>> {
         lock(&self.seats)
     }
+}
+
+/// Room for POSTRIDER_LISTINGS MiB of listings, or for [`LISTINGS`].
+fn listings() -> Listings {
+    let asked =
+        environment::non_empty("POSTRIDER_LISTINGS").map(|_| environment::number("POSTRIDER_LISTINGS"));
+    let mebibytes = asked.map_or(LISTINGS, |asked| usize::try_from(asked).unwrap_or(0));
+    Listings::new(mebibytes.saturating_mul(1 << 20))
 }
 
 /// Says why there is no session.

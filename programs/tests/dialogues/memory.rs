@@ -175,6 +175,10 @@ fn open(authorization: &Authorization, letters: &Letters, said: &mut Vec<u8>) ->
 fn transact(transaction: &mut Transaction<Letters>, line: &Line<'_>, said: &mut Vec<u8>) -> Option<State> {
     match transaction.line(line, said) {
         TransactionAction::Continue => None,
+        TransactionAction::List(mut listing) => {
+            while !transaction.list(&mut listing, said.len() + 1, said) {}
+            None
+        }
         TransactionAction::Retrieve(retrieval) => {
             retrieve(transaction, retrieval, said);
             None

@@ -37,6 +37,16 @@ pub(super) const SETTINGS: &[Setting] = &[
             `POSTRIDER_LISTEN`, 127.0.0.1:1995",
     },
     Setting {
+        name: "POSTRIDER_LISTINGS",
+        readers: &[Mailbox],
+        key: Some("mail.listings"),
+        kind: Number,
+        status: Honoured,
+        default: "64",
+        about: "MiB of memory in which each mailbox process keeps listings of maildrops for sessions to come (ledger \
+            330); 0: none",
+    },
+    Setting {
         name: "POP3_APOP",
         readers: &[Front],
         key: Some("login.apop"),
