@@ -114,19 +114,19 @@ impl Reading {
             Err(error) => return Err(Error::SizeList(error)),
         };
         let mut scan = directories.cur_dir().and_then(scan::scan).map_err(Error::NoCur)?;
-        let mut quiet = scan.quiet;
+        let (mut complete, mut quiet) = (scan.complete, scan.quiet);
         let mut listing = read_list(list.as_mut(), scan.names, now)?;
         for _ in 1..READINGS {
-            if quiet.is_some() || !listing.has_missing {
+            if complete || !listing.has_missing {
                 break;
             }
-            scan = Scan { names: listing.names, quiet };
+            scan = Scan { names: listing.names, complete, quiet };
             scan = directories.cur_dir().and_then(|cur| scan.again(cur)).map_err(Error::NoCur)?;
-            quiet = scan.quiet;
+            (complete, quiet) = (scan.complete, scan.quiet);
             listing = read_list(list.as_mut(), scan.names, now)?;
         }
         // What was not seen may have been renamed all the time (ledger 311).
-        listing.keeps_missing = listing.has_missing && quiet.is_none();
+        listing.keeps_missing = listing.has_missing && !complete;
         identify_unlistable(directories, &mut listing);
         Ok(Reading { list, listing, cur: quiet })
     }

@@ -116,7 +116,9 @@ impl Names {
 pub(crate) struct Scan {
     /// What was there.
     pub(crate) names: Names,
-    /// What was not seen was not there: the directory as it was all the time.
+    /// Whether what was not seen was not there.
+    pub(crate) complete: bool,
+    /// The directory's stamp, if it will tell of every later change.
     pub(crate) quiet: Option<Stamp>,
 }
 
@@ -130,9 +132,9 @@ fn read(cur: BorrowedFd<'_>, watch: Watch) -> io::Result<Scan> {
     let mut names = Names::default();
     beneath::list_messages(cur, |name| names.push(name))?;
     names.sort();
-    let quiet = watch.quiet(cur)?;
+    let (complete, quiet) = (watch.was_quiet(cur)?, watch.quiet(cur)?);
     settle_shared(cur, &mut names);
-    Ok(Scan { names, quiet })
+    Ok(Scan { names, complete, quiet })
 }
 
 impl Scan {
@@ -141,12 +143,12 @@ impl Scan {
     /// changing.
     pub(crate) fn again(self, cur: impl AsFd) -> io::Result<Scan> {
         let cur = cur.as_fd();
-        let Scan { names: second, quiet } = read(cur, Watch::begin_again(cur)?)?;
+        let Scan { names: second, complete, quiet } = read(cur, Watch::begin_again(cur)?)?;
         let only_first =
             self.names.iter().filter(|name| second.find(name).is_none() && beneath::stat(cur, name).is_ok());
         let mut names = Names::new(second.iter().chain(only_first));
         settle_shared(cur, &mut names);
-        Ok(Scan { names, quiet })
+        Ok(Scan { names, complete, quiet })
     }
 }
 
@@ -228,10 +230,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let held = File::open(directory.path()).unwrap();
         fs::write(directory.path().join("1.a:2,"), "").unwrap();
-        let first = Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), quiet: None };
+        let first =
+            Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), complete: false, quiet: None };
         let second = first.again(&held).unwrap();
         assert_eq!(seen(&second), [b"1.a:2,".as_slice()]);
-        assert!(second.quiet.is_some());
+        assert!(second.complete);
     }
 
     fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {

@@ -67,6 +67,13 @@ pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The clock that stamps files, where it stands now: it goes in steps.
+pub(crate) fn ticked() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// How far the clock that stamps files is ahead of one that nobody can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lead(i128);

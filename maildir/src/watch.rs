@@ -7,8 +7,9 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::known::is_local;
 use crate::stamp::{self, STEP, Stamp, step_of};
 
 /// Readings of one directory, until one of them was quiet or it is given up.
@@ -20,12 +21,17 @@ pub(crate) struct Watch {
     before: Stamp,
     /// Since 1970.
     begun: Duration,
+    /// The time that the kernel would have given to a change then.
+    ticked: Duration,
 }
+
+/// Between two looks at the kernel's clock for files.
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Watch {
     /// Before `directory` is read.
     pub(crate) fn begin(directory: impl AsFd) -> io::Result<Watch> {
-        Ok(Watch { before: stamp_of(directory)?, begun: stamp::now() })
+        Ok(Watch { before: stamp_of(directory)?, begun: stamp::now(), ticked: stamp::ticked() })
     }
 
     /// The same before another reading of a directory that was not quiet: waits
@@ -33,14 +39,33 @@ impl Watch {
     pub(crate) fn begin_again(directory: impl AsFd) -> io::Result<Watch> {
         let directory = directory.as_fd();
         let changed = stamp_of(directory)?.changed();
-        let step = step_of(changed);
-        if step == STEP {
-            thread::sleep((changed + step).saturating_sub(stamp::now()).min(step));
+        if step_of(changed) == STEP {
+            let most = (changed + STEP).saturating_sub(stamp::now()).min(STEP);
+            // One tick is enough where the clock is this kernel's.
+            let local = is_local(directory);
+            let begun = Instant::now();
+            while begun.elapsed() < most && !(local && changed < stamp::ticked()) {
+                thread::sleep(PAUSE);
+            }
         }
         Watch::begin(directory)
     }
 
-    /// After it was read: its stamp, if nothing can have changed meanwhile.
+    /// After it was read: whether nothing can have changed meanwhile.
+    ///
+    /// Where this kernel's clock alone gives the times, it is enough that it had
+    /// ticked when the reading began.
+    pub(crate) fn was_quiet(&self, directory: impl AsFd) -> io::Result<bool> {
+        let directory = directory.as_fd();
+        let ticked = || {
+            let changed = self.before.changed();
+            step_of(changed) == STEP && changed < self.ticked && is_local(directory)
+        };
+        Ok(self.is_same(directory)? && (self.before.is_settled(self.begun) || ticked()))
+    }
+
+    /// After it was read: its stamp, if nothing can have changed meanwhile, and
+    /// whatever changes from now on will have another one.
     pub(crate) fn quiet(&self, directory: impl AsFd) -> io::Result<Option<Stamp>> {
         let quiet = self.is_same(directory)? && self.before.is_settled(self.begun);
         Ok(quiet.then_some(self.before))
@@ -66,9 +91,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let held = File::open(directory.path()).unwrap();
         let watch = Watch::begin_again(&held).unwrap();
-        assert!(watch.quiet(&held).unwrap().is_some());
+        assert!(watch.was_quiet(&held).unwrap());
         std::fs::write(directory.path().join("x"), "").unwrap();
-        assert!(watch.quiet(&held).unwrap().is_none());
+        assert!(!watch.was_quiet(&held).unwrap());
     }
 
     #[test]
@@ -81,5 +106,15 @@ mod tests {
         assert!(watch.quiet(&held).unwrap().is_none());
         watch.begun = watch.before.changed() + STEP;
         assert!(watch.quiet(&held).unwrap().is_some());
+    }
+
+    #[test]
+    fn nothing_is_missed_when_the_clock_has_ticked_since_the_last_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = File::open(directory.path()).unwrap();
+        let mut watch = Watch::begin_again(&held).unwrap();
+        assert!(watch.was_quiet(&held).unwrap());
+        (watch.begun, watch.ticked) = (watch.before.changed(), watch.before.changed());
+        assert!(!watch.was_quiet(&held).unwrap());
     }
 }

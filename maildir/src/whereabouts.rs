@@ -90,7 +90,7 @@ fn files_of<'a>(directory: impl AsFd, wanted: &HashMap<&'a [u8], usize>) -> io::
                 }
             }
         })?;
-        complete = watch.quiet(directory)?.is_some();
+        complete = watch.was_quiet(directory)?;
         if complete {
             break;
         }
