@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ALL, Scenario, Turn};
 use crate::figures::{Goal, Sample, Unit};
-use crate::scale::short;
+use crate::scale::{SHORT, short};
 
 /// Sessions in which they are counted.
 const SESSIONS: usize = 50;
@@ -32,7 +32,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 fn counted(turn: &Turn<'_>) -> Result<Sample> {
     let door = turn.door(false)?;
     let session = |number| super::sessions::session(&door, &short(number));
-    (0..8).try_for_each(session)?;
+    (0..SHORT).try_for_each(session)?;
     let table = turn.ground.directory.join(format!("{:?}.calls", turn.who));
     let mut strace = Command::new("strace");
     strace.args(["-f", "-c", "-U", "calls,name", "-S", "calls", "-o"]).arg(&table);

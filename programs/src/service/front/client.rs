@@ -52,6 +52,8 @@ pub(super) enum State {
 pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) state: State,
+    /// What the kernel has been told to wait for on `stream`.
+    pub(super) waits_for: EventFlags,
     /// TLS while it shakes hands.
     session: Option<Box<dyn Session>>,
     greeted: bool,
@@ -79,6 +81,7 @@ impl Client {
         Client {
             stream,
             state: State::Talking,
+            waits_for: EventFlags::empty(),
             session: None,
             greeted: false,
             stls,
@@ -146,6 +149,7 @@ impl Client {
     pub(super) fn tls_started(&mut self, stream: Stream) -> Option<(Box<dyn Session>, Stream)> {
         let session = self.session.take()?;
         let network = std::mem::replace(&mut self.stream, stream);
+        self.waits_for = EventFlags::empty();
         self.state = State::Talking;
         self.origin.tls = true;
         self.conversation.tls_started(session.channel());

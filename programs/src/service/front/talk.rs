@@ -166,8 +166,12 @@ impl Front {
         }
     }
 
+    /// Has the kernel wait for `events`, if that is not what it does already.
     pub(super) fn wait_for(&mut self, token: u64, events: EventFlags) {
         let Some(client) = self.clients.get(token) else { return };
+        if std::mem::replace(&mut client.waits_for, events) == events {
+            return;
+        }
         if let Err(error) = epoll::modify(&self.epoll, &client.stream, EventData::new_u64(token), events) {
             log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
             self.close(token);

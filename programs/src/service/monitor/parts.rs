@@ -57,6 +57,8 @@ impl Role {
 struct Process {
     role: Role,
     part: Part,
+    /// Whether we wait for room there, besides for what it says.
+    waits_for_room: bool,
     /// Sessions that it has; only a mailbox process has any.
     sessions: usize,
     /// Since when it has none.
@@ -108,7 +110,7 @@ impl Parts {
         if let Role::Mailbox(key) = &role {
             self.mailboxes.insert(key.clone(), self.last_token);
         }
-        let process = Process { role, part, sessions: 0, idle_since: Instant::now() };
+        let process = Process { role, part, waits_for_room: false, sessions: 0, idle_since: Instant::now() };
         self.all.insert(self.last_token, process);
         Ok(self.last_token)
     }
@@ -174,8 +176,13 @@ impl Parts {
     }
 
     /// Waits for a process to speak, and if something waits for it also for room.
-    fn watch(&self, token: Token, has_all: bool) {
-        let Some(process) = self.all.get(&token) else { return };
+    /// The kernel is told where that changes: this is on the way of each login.
+    fn watch(&mut self, token: Token, has_all: bool) {
+        let Some(process) = self.all.get_mut(&token) else { return };
+        let for_room = !has_all;
+        if std::mem::replace(&mut process.waits_for_room, for_room) == for_room {
+            return;
+        }
         let events = if has_all { EventFlags::IN } else { EventFlags::IN | EventFlags::OUT };
         let data = EventData::new_u64(token);
         if let Err(error) = epoll::modify(&self.epoll, process.part.wire(), data, events) {
