@@ -94,6 +94,8 @@ pub const MECHANISM_NOT_AVAILABLE: Reply = "-ERR Mechanism not available.";
 pub const BETTER_LUCK: Reply = "+OK Better luck next time.";
 /// Nobody can tell now whether the credentials are good.
 pub const TEMPORARY_PROBLEM: Reply = "-ERR [SYS/TEMP] Temporary problem, please try again later";
+/// The server ends (ledger 860).
+pub const SHUTTING_DOWN: Reply = "-ERR [SYS/TEMP] The server is shutting down, please try again later";
 
 // Between the states: the reply to PASS that the maildrop gives.
 /// The maildrop is open.

@@ -21,16 +21,19 @@ use authlib::{Client, Record};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::birth;
 use super::confinement::{Confinement, Needs};
 use super::desk::{Asker, Desk};
 use super::order::Order;
 use super::question::Question;
-use super::trial;
+use super::report::Report;
 use super::wire::Wire;
+use super::{birth, report, trial};
 use crate::authdaemond::{self, Caller, Office, Settings};
 use crate::log;
 use crate::places;
+
+/// As the log names this process.
+const NAME: &str = "postrider-auth";
 
 /// Most questions at once.
 const MOST: usize = 8192;
@@ -50,25 +53,24 @@ pub fn run() -> ExitCode {
     if let Some(status) = trial::run_as_trial() {
         return status;
     }
-    match begin().map(Auth::serve) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => failed(&reason(&error)),
-        Err(reason) => failed(&reason),
-    }
-}
-
-/// What the modules need decides what this process and its workers may do.
-fn begin() -> Result<Auth, String> {
-    let settings = Settings::read_or_embedded()?;
+    let settings = match Settings::read_or_embedded() {
+        Ok(settings) => settings,
+        Err(reason) => return birth::refused(NAME, reason),
+    };
     settings.announce();
+    // What the modules need decides what this process and its workers may do.
     let modules = Needs::of(settings.modules());
-    let wire = birth::as_auth(&Confinement::Auth { directories: places::scramkey().into(), modules })?;
-    Auth::new(Wire::of(wire), settings).map_err(|error| reason(&error))
-}
-
-fn failed(reason: &str) -> ExitCode {
-    log::error(&format_args!("postrider-auth: {reason}"));
-    ExitCode::FAILURE
+    match birth::as_auth(&Confinement::Auth { directories: places::scramkey().into(), modules }) {
+        Ok(wire) => {
+            let wire = Rc::new(Wire::of(wire));
+            let served = Auth::new(Rc::clone(&wire), settings).and_then(Auth::serve);
+            report::ended(NAME, &wire, served.map_err(|error| reason(&error)))
+        }
+        Err(reason) => {
+            log::error(&format_args!("{NAME}: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// auth at work.
@@ -80,9 +82,9 @@ struct Auth {
 }
 
 impl Auth {
-    fn new(monitor: Wire, settings: Settings) -> io::Result<Auth> {
+    fn new(monitor: Rc<Wire>, settings: Settings) -> io::Result<Auth> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        watch(&epoll, &monitor, MONITOR)?;
+        watch(&epoll, &*monitor, MONITOR)?;
         let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;
         let desk = Rc::new(Desk { monitor, fronts: RefCell::default() });
         Ok(Auth { epoll, desk, office, last_question: 0 })
@@ -121,6 +123,11 @@ impl Auth {
         loop {
             let (front, descriptor) = match Order::next(&self.desk.monitor) {
                 Ok(Some(Order::Wire(front, wire))) if front & WORKER == 0 => (front, wire),
+                Ok(Some(Order::Ping(number))) => {
+                    // Without an answer the monitor will do what is to be done.
+                    let _ = Report::Alive(number).send(&self.desk.monitor);
+                    continue;
+                }
                 Ok(None) => return true,
                 Ok(Some(_)) => {
                     log::error(&"the monitor talks nonsense");

@@ -10,9 +10,14 @@
 use std::env;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
+use std::process::ExitCode;
+
+use nix::sys::signal::{SigSet, Signal};
 
 use super::confinement::{self, Confinement};
-use crate::environment;
+use super::report;
+use super::wire::Wire;
+use crate::{environment, log};
 
 /// The descriptor of the wire to the process that has started us.
 pub(super) const WIRE: RawFd = 3;
@@ -61,6 +66,17 @@ pub fn as_auth(confinement: &Confinement) -> Result<OwnedFd, String> {
     Ok(wire)
 }
 
+/// Tells the monitor why the process called `name` cannot even be born.
+pub(super) fn refused(name: &str, reason: String) -> ExitCode {
+    match wire() {
+        Ok(wire) => report::ended(name, &Wire::of(wire), Err(reason)),
+        Err(wrong) => {
+            log::error(&format_args!("{name}: {reason}; {wrong}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn become_user(name: &str) -> Result<(), String> {
     let said = |error: io::Error| authlib::printable::reason(&error);
     let (uid, gid) = system::user::by_name(name).map_err(said)?.ok_or("there is no such user")?;
@@ -69,7 +85,15 @@ fn become_user(name: &str) -> Result<(), String> {
 }
 
 fn wire() -> Result<OwnedFd, String> {
-    system::process::standard_signals().map_err(|error| error.to_string())?;
+    signals().map_err(|error| error.to_string())?;
     let wire = system::descriptor::inherited(WIRE);
     wire.ok_or_else(|| "descriptor 3 is not open (see postrider serve)".to_owned())
+}
+
+/// What ends the service is often sent to all its processes at once, by a
+/// terminal or systemd. The monitor alone goes by it, and lets everybody finish.
+fn signals() -> io::Result<()> {
+    system::process::standard_signals()?;
+    let monitors: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
+    Ok(monitors.thread_block()?)
 }

@@ -16,6 +16,7 @@ use super::listen::{Listener, Manner};
 use super::monitor::Isolation;
 use super::options::{self, Options};
 use super::settings::{self, Settings, Status, called, page, says_nothing};
+use super::sockets::Sockets;
 use super::{certificate, command, directory, serve, trial};
 
 /// How long modules may take to answer.
@@ -187,7 +188,8 @@ fn try_ports(settings: &Settings, has_tls: bool) -> bool {
     let mut good = true;
     for (address, implicit_tls) in addresses {
         let manner = Manner { implicit_tls, ..Manner::default() };
-        good &= say("address", Listener::open(address, manner).map(|listener| listener.to_string()));
+        let opened = Listener::open(address, manner, &mut Sockets::default());
+        good &= say("address", opened.map(|listener| listener.to_string()));
     }
     good
 }

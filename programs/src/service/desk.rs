@@ -16,7 +16,7 @@ use crate::log;
 
 /// The wires to the monitor and to the fronts.
 pub(super) struct Desk {
-    pub(super) monitor: Wire,
+    pub(super) monitor: Rc<Wire>,
     pub(super) fronts: RefCell<HashMap<u64, Wire>>,
 }
 

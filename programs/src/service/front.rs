@@ -22,6 +22,7 @@ mod client;
 mod clients;
 mod entrance;
 mod handshake;
+mod leaving;
 pub(super) mod proxied;
 mod talk;
 pub mod tls;
@@ -32,6 +33,7 @@ mod whence;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Instant;
 
 use authlib::printable::reason;
@@ -40,13 +42,15 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::clients::Clients;
 use self::entrance::Listener;
+use self::leaving::Stage;
 use self::proxied::Trust;
 use self::tls::{MakeServer, Server};
 use self::tunnels::Tunnels;
-use super::birth;
 use super::confinement::Confinement;
 use super::order::Order;
+use super::report::Report;
 use super::wire::Wire;
+use super::{birth, report};
 use crate::log;
 
 /// The longest wait without a look at the clock.
@@ -62,24 +66,22 @@ const FIRST_CLIENT: u64 = 1 << 16;
 /// Runs postrider-front, whose TLS `make_server` makes.
 #[must_use]
 pub fn run(make_server: MakeServer) -> ExitCode {
-    let wire = birth::as_account(&Confinement::Front).map(Wire::of);
-    let front = wire.and_then(|wire| Front::new(wire, make_server).map_err(|error| reason(&error)));
-    match front.map(Front::serve) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => failed(&reason(&error)),
-        Err(reason) => failed(&reason),
+    match birth::as_account(&Confinement::Front).map(|wire| Rc::new(Wire::of(wire))) {
+        Ok(wire) => {
+            let served = Front::new(Rc::clone(&wire), make_server).and_then(Front::serve);
+            report::ended("postrider-front", &wire, served.map_err(|error| reason(&error)))
+        }
+        Err(reason) => {
+            log::error(&format_args!("postrider-front: {reason}"));
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn failed(reason: &str) -> ExitCode {
-    log::error(&format_args!("postrider-front: {reason}"));
-    ExitCode::FAILURE
 }
 
 /// The front at work.
 struct Front {
     epoll: OwnedFd,
-    monitor: Wire,
+    monitor: Rc<Wire>,
     auth: Option<Wire>,
     listeners: Vec<Listener>,
     make_server: MakeServer,
@@ -90,14 +92,13 @@ struct Front {
     last_client: u64,
     /// While the machine is short of something nobody is let in.
     resting_until: Option<Instant>,
-    /// The monitor has gone: nobody else is let in.
-    closing: bool,
+    stage: Stage,
 }
 
 impl Front {
-    fn new(monitor: Wire, make_server: MakeServer) -> io::Result<Front> {
+    fn new(monitor: Rc<Wire>, make_server: MakeServer) -> io::Result<Front> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        watch(&epoll, &monitor, MONITOR)?;
+        watch(&epoll, &*monitor, MONITOR)?;
         Ok(Front {
             epoll,
             monitor,
@@ -110,15 +111,15 @@ impl Front {
             trust: Trust::from_environment().map_err(io::Error::other)?,
             last_client: FIRST_CLIENT,
             resting_until: None,
-            closing: false,
+            stage: Stage::Serving,
         })
     }
 
-    /// Serves until the monitor has gone, and those after it whose sessions need
-    /// TLS.
+    /// Serves until it is to leave, or the monitor has gone; then those whose
+    /// sessions need TLS.
     fn serve(mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(256);
-        while !self.closing || self.tunnels.len() > 0 {
+        while self.stage != Stage::Alone || self.tunnels.len() > 0 {
             events.clear();
             let timeout = self.clients.next_deadline().map_or(TICK, until);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
@@ -142,6 +143,7 @@ impl Front {
             for late in self.clients.overdue(now) {
                 self.time_is_up(late);
             }
+            self.part_from_the_others()?;
         }
         Ok(())
     }
@@ -152,7 +154,7 @@ impl Front {
                 Ok(Some(order)) => self.obey_monitor(order)?,
                 Ok(None) => return Ok(()),
                 // One that talks nonsense is as good as gone.
-                Err(_) => return self.let_nobody_in(),
+                Err(_) => return self.monitor_has_gone(),
             }
         }
     }
@@ -167,20 +169,10 @@ impl Front {
             Order::Tls(material) => self.know_tls(material)?,
             Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
             Order::Admission(connection, admission) => self.admitted(connection, admission),
+            // Without an answer the monitor will do what is to be done.
+            Order::Ping(number) => drop(Report::Alive(number).send(&self.monitor)),
+            Order::Leave(strangers) => self.leave(strangers),
         }
-        Ok(())
-    }
-
-    /// The monitor has gone, and whoever is not logged in.
-    fn let_nobody_in(&mut self) -> io::Result<()> {
-        self.closing = true;
-        epoll::delete(&self.epoll, &self.monitor)?;
-        // Others have these sockets too, so that closing ours does not end the watch.
-        for listener in self.listeners.drain(..) {
-            // While we rest it is not watched.
-            let _it_was_not_watched = epoll::delete(&self.epoll, &listener.socket);
-        }
-        self.clients.tokens().into_iter().for_each(|token| self.close(token));
         Ok(())
     }
 }

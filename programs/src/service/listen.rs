@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use crate::environment;
 
 use super::fields::{Malformed, Reader, Writer};
+use super::sockets::Sockets;
 
 pub(crate) use self::address::Address;
 
@@ -77,15 +78,28 @@ impl Manner {
 }
 
 impl Listener {
-    /// Listens at `address`.
+    /// Listens at `address`, with the socket that is `open` there if there is one.
     ///
     /// # Errors
     /// A line for the log.
-    pub(crate) fn open(address: Address, manner: Manner) -> Result<Listener, String> {
+    pub(crate) fn open(address: Address, manner: Manner, open: &mut Sockets) -> Result<Listener, String> {
+        if let Some(socket) = open.take(&address) {
+            return Ok(Listener { address, manner, socket });
+        }
         let socket = socket::open(&address).map_err(|why| format!("{address}: {why}"))?;
         // Where port 0 was asked for it is known now.
-        let address = Address::of(&socket).unwrap_or(address);
+        let is_any = address.port().is_some_and(|place| place.port() == 0);
+        let address = if is_any { Address::of(&socket).unwrap_or(address) } else { address };
         Ok(Listener { address, manner, socket })
+    }
+
+    /// Another descriptor for the same.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(crate) fn try_clone(&self) -> std::io::Result<Listener> {
+        let Listener { address, manner, socket } = self;
+        Ok(Listener { address: address.clone(), manner: *manner, socket: socket.try_clone()? })
     }
 }
 

@@ -30,6 +30,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::birth;
 use super::confinement::Confinement;
+use super::dismissal::Dismissal;
 use super::guest::{self, Guest};
 use super::stream::Stream;
 use super::wire::{Received, Wire};
@@ -77,6 +78,8 @@ struct House {
     listings: Listings,
     /// The monitor has gone, or wants no more of us. Who is here may stay.
     closed: AtomicBool,
+    /// Who waits here may not stay.
+    ending: AtomicBool,
 }
 
 /// A client, and its session as long as it lasts.
@@ -96,6 +99,7 @@ impl House {
             seats: Mutex::default(),
             listings: listings(),
             closed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         })
     }
 
@@ -156,6 +160,9 @@ impl House {
             log::error(&format_args!("epoll_ctl: {}", reason(&error)));
         }
         let Some(Received { message, descriptor }) = received else { return };
+        if let Some(dismissal) = Dismissal::decode(&message) {
+            return self.obey(dismissal);
+        }
         match (Guest::decode(&message), descriptor) {
             (Ok(guest), Some(descriptor)) => self.receive(guest, Stream::of(descriptor)),
             (Ok(guest), None) => {
@@ -164,6 +171,19 @@ impl House {
             }
             (Err(malformed), _) => log::error(&malformed),
         }
+    }
+
+    /// Whoever is at work when all end sees it when that is done.
+    fn obey(&self, dismissal: Dismissal) {
+        if dismissal == Dismissal::Now {
+            self.ending.store(true, Ordering::Release);
+            self.end_the_silent();
+        }
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// Opens a guest's maildrop and begins the session.
@@ -209,6 +229,7 @@ impl House {
             Wait::ForRoom => session.go_on(stream),
         };
         match next {
+            Ok(_) if self.is_ending() => self.end(number, seat, Session::time_is_up),
             Ok(wait) => {
                 *waits_for = wait;
                 let events = match wait {
@@ -230,14 +251,15 @@ impl House {
         Ok(epoll::modify(&self.epoll, source, EventData::new_u64(number), events)?)
     }
 
-    /// Ends the sessions whose clients have been silent for too long.
+    /// Ends the sessions whose clients have been silent for too long, or all that
+    /// wait if it is time to end.
     fn end_the_silent(&self) {
         let now = Instant::now();
         let seats: Vec<_> = self.seats().iter().map(|(number, seat)| (*number, Arc::clone(seat))).collect();
         for (number, seat) in seats {
             // One that is locked is at work.
             if let Ok(mut seat) = seat.try_lock()
-                && seat.session.as_ref().is_some_and(|session| session.deadline() <= now)
+                && seat.session.as_ref().is_some_and(|session| self.is_ending() || session.deadline() <= now)
             {
                 self.end(number, &mut seat, Session::time_is_up);
             }

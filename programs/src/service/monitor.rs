@@ -10,11 +10,16 @@
 
 mod admission;
 mod certificates;
+mod farewell;
+mod generation;
 mod parts;
+mod pause;
 mod plan;
+mod trial;
 
 use std::hash::RandomState;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
@@ -23,137 +28,149 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use self::certificates::{Assayer, Certificates};
-use self::parts::{Parts, Role, Token};
+use self::farewell::Farewell;
+use self::generation::Generation;
+use self::parts::{Lost, Parts, Role, Token};
+use self::pause::Pause;
 pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
+use self::trial::Trial;
+use super::fields::Malformed;
 use super::guest;
-use super::listen::Listener;
-use super::order::Order;
+use super::report::Report;
+use super::sockets::Sockets;
 use super::ticket::{Issued, Shown};
 use super::tickets::Tickets;
-use super::wire::{Received, Wire};
+use super::wire::Received;
 use crate::log;
 
-/// A process that keeps ending is not started more often than this.
-const PAUSE: Duration = Duration::from_secs(1);
 /// A mailbox process without sessions ends after this.
 const IDLE: Duration = Duration::from_secs(60);
 /// Most mailbox processes.
 const MOST_MAILBOXES: usize = 512;
-/// How long sessions may go on after SIGTERM.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 const SIGNALS: Token = 0;
 
+/// Reads the settings, with the listening sockets that are open already; or
+/// says what is wrong with them.
+pub(super) type Read = Box<dyn FnMut(Sockets) -> Result<Plan, String>>;
+
 /// The monitor at work.
 pub(crate) struct Monitor {
-    plan: Plan,
+    read: Read,
     signals: SignalFd,
     parts: Parts,
-    certificates: Option<Certificates>,
     tickets: Tickets,
     hasher: RandomState,
     last_session: u64,
-    not_before: Option<Instant>,
+    last_generation: u64,
+    /// The settings in force, as soon as there are any.
+    serving: Option<Generation>,
+    trial: Option<Trial>,
+    /// Somebody wants the settings to be read again.
+    wants_reload: bool,
+    pauses: Pauses,
+    farewell: Option<Farewell>,
+}
+
+/// When what has ended is started again.
+#[derive(Default)]
+struct Pauses {
+    auth: Pause,
+    front: Pause,
 }
 
 impl Monitor {
-    /// Tries the certificate, and starts auth and the fronts.
+    /// A monitor of what `read` says, which is asked for the first time now.
     ///
     /// # Errors
-    /// What the system reports; the certificate is none.
-    pub(crate) fn new(plan: Plan) -> io::Result<Monitor> {
-        let mask: SigSet =
-            [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
-        mask.thread_block()?;
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
-        let (ids, environment) = (front_ids()?, &plan.environments.front);
-        let assayer = Assayer { programs: &plan.programs, ids: &ids, environment };
-        let certificates = plan.certificate.as_ref().map(|files| Certificates::open(files, &assayer));
-        let certificates = certificates.transpose().map_err(io::Error::other)?;
-        let parts = Parts::new(epoll, plan.programs.clone(), plan.environments.clone(), SIGNALS);
+    /// A line for the log.
+    pub(crate) fn new(read: Read) -> Result<Monitor, String> {
+        let (signals, epoll) = senses().map_err(|error| reason(&error))?;
         let mut monitor = Monitor {
-            plan,
+            read,
             signals,
-            parts,
-            certificates,
+            parts: Parts::new(epoll, SIGNALS),
             tickets: Tickets::default(),
             hasher: RandomState::new(),
             last_session: 0,
-            not_before: None,
+            last_generation: 0,
+            serving: None,
+            trial: None,
+            wants_reload: false,
+            pauses: Pauses::default(),
+            farewell: None,
         };
-        monitor.fill()?;
+        monitor.begin_trial()?;
         Ok(monitor)
     }
 
     /// Serves until SIGTERM or SIGINT.
     ///
     /// # Errors
-    /// If the loop itself cannot go on.
-    pub(crate) fn run(mut self) -> io::Result<()> {
-        let mut events = Vec::with_capacity(64);
+    /// Why nobody can be served, or the loop itself cannot go on.
+    pub(crate) fn run(mut self) -> Result<(), String> {
         loop {
-            events.clear();
-            match epoll::wait(&self.parts, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            for event in &events {
-                match event.data.u64() {
-                    SIGNALS => {
-                        if self.take_signals()? {
-                            self.farewell();
-                            return Ok(());
-                        }
+            self.hear_all().map_err(|error| reason(&error))?;
+            match self.farewell {
+                Some(farewell) => {
+                    if self.go_on_leaving(farewell) {
+                        return Ok(());
                     }
-                    token => self.hear(token),
                 }
-            }
-            self.parts.retire_idle(IDLE);
-            if let Err(error) = self.fill() {
-                self.not_before = Some(Instant::now() + PAUSE);
-                log::error(&format_args!("a process could not be started: {}", reason(&error)));
+                None => self.go_on()?,
             }
         }
     }
 
-    /// Starts what is missing, not too soon after a process has ended.
-    fn fill(&mut self) -> io::Result<()> {
-        if self.not_before.is_some_and(|time| Instant::now() < time) {
-            return Ok(());
+    /// Waits until there is something to hear, at most a tick, and hears it.
+    fn hear_all(&mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        match epoll::wait(&self.parts, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
-        self.not_before = None;
-        if self.parts.auth().is_none() {
-            // Fronts have wires to the one that has gone.
-            self.parts.fronts().into_iter().for_each(|front| self.parts.dismiss(front));
-            self.parts.start(Role::Auth, "postrider-auth", &[])?;
-        }
-        for _ in self.parts.fronts().len()..self.plan.fronts {
-            self.start_front()?;
+        for event in &events {
+            match event.data.u64() {
+                SIGNALS => self.take_signals()?,
+                token => self.hear(token),
+            }
         }
         Ok(())
     }
 
-    /// Starts a front, and gives it all that it needs.
-    fn start_front(&mut self) -> io::Result<()> {
-        let material = self.certificates.as_ref().map(Certificates::material).transpose()?;
-        let (fronts_end, auths_end) = Wire::pair()?;
-        let front = self.parts.start(Role::Front, "postrider-front", &front_ids()?)?;
-        if let Some(auth) = self.parts.auth() {
-            self.parts.order(auth, Order::Wire(front, auths_end.into_descriptor()));
+    /// Does what time asks for.
+    ///
+    /// # Errors
+    /// Nobody is served, and why.
+    fn go_on(&mut self) -> Result<(), String> {
+        self.lose_the_late();
+        self.judge_trial()?;
+        if self.wants_reload && self.trial.is_none() {
+            self.wants_reload = false;
+            self.begin_trial()?;
         }
-        self.parts.order(front, Order::Wire(front, fronts_end.into_descriptor()));
-        if let Some(material) = material {
-            self.parts.order(front, Order::Tls(material));
-        }
-        for Listener { manner, socket, .. } in &self.plan.listeners {
-            let socket = socket.try_clone()?;
-            self.parts.order(front, Order::Listener { manner: *manner, socket });
-        }
+        self.fill();
+        self.parts.retire_idle(IDLE);
+        let wanted = [self.serving.as_ref().map(|one| one.number), self.trial.as_ref().map(Trial::number)];
+        self.parts.dismiss_unneeded(&wanted.into_iter().flatten().collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Starts what is missing, not too soon after one has ended.
+    fn fill(&mut self) {
+        let Some(serving) = &self.serving else { return };
+        let (now, parts) = (Instant::now(), &mut self.parts);
+        if serving.auth(parts).is_none() && self.pauses.auth.is_over(now) {
+            let started = serving.start_auth(parts);
+            not_started(&mut self.pauses.auth, started, now);
+        }
+        if parts.of(&Role::Front, serving.number).len() < serving.plan.fronts
+            && self.pauses.front.is_over(now)
+        {
+            let started = serving.start_front(parts);
+            not_started(&mut self.pauses.front, started, now);
+        }
     }
 
     fn hear(&mut self, token: Token) {
@@ -164,62 +181,110 @@ impl Monitor {
     /// Takes one message; whether there may be another.
     fn hear_one(&mut self, token: Token) -> bool {
         let Some(role) = self.parts.role(token) else { return false };
-        let Received { message, descriptor } = match self.parts.receive(token) {
+        let received = match self.parts.receive(token) {
             Ok(Some(received)) => received,
             Ok(None) => return false,
             Err(error) => {
-                self.lose(token, &error);
+                match error.kind() {
+                    io::ErrorKind::UnexpectedEof if self.parts.is_leaving(token) => self.parts.dismiss(token),
+                    io::ErrorKind::UnexpectedEof => self.lose(token, "it has ended"),
+                    _ => self.lose(token, &reason(&error)),
+                }
                 return false;
             }
         };
-        let understood = match role {
-            Role::Auth => Issued::decode(&message).map(|issued| self.tickets.add(issued, Instant::now())),
-            Role::Front => Shown::decode(&message).map(|shown| self.admit(token, shown, descriptor)),
-            Role::Mailbox(_) => guest::decode_ended(&message).map(|_| self.parts.session_ended(token)),
-        };
+        let understood = self.understand(token, &role, received);
         if let Err(malformed) = understood {
-            self.lose(token, &io::Error::other(malformed));
+            self.lose(token, &malformed.to_string());
         }
         understood.is_ok()
     }
 
-    /// A process has gone, or is not to be believed any more.
-    fn lose(&mut self, token: Token, error: &io::Error) {
-        self.not_before = Some(Instant::now() + PAUSE);
-        self.parts.lose(token, error);
+    fn understand(&mut self, token: Token, role: &Role, received: Received) -> Result<(), Malformed> {
+        let Received { message, descriptor } = received;
+        match role {
+            Role::Mailbox(_) => {
+                guest::decode_ended(&message)?;
+                self.parts.session_ended(token);
+            }
+            Role::Auth | Role::Front => match (Report::decode(&message)?, role) {
+                (Some(Report::Alive(_)), _) => self.has_answered(token, role),
+                (Some(Report::Cannot(reason)), _) => self.lose(token, &reason),
+                (None, Role::Auth) => self.tickets.add(Issued::decode(&message)?, Instant::now()),
+                (None, _) => self.admit(token, Shown::decode(&message)?, descriptor),
+            },
+        }
+        Ok(())
     }
 
-    /// Whether it is time to end.
-    fn take_signals(&mut self) -> io::Result<bool> {
+    /// A process is ready. Where it is one more of those that serve, it serves.
+    fn has_answered(&mut self, token: Token, role: &Role) {
+        if !self.parts.has_answered(token) || *role != Role::Front {
+            return;
+        }
+        let Some(serving) = &self.serving else { return };
+        if self.parts.of(role, serving.number).contains(&token)
+            && let Err(error) = serving.open(&mut self.parts, token)
+        {
+            self.lose(token, &reason(&error));
+        }
+    }
+
+    /// A process has gone, or is not to be believed any more.
+    fn lose(&mut self, token: Token, why: &str) {
+        let Some(Lost { role, generation, lived }) = self.parts.lose(token) else { return };
+        let name = role.name();
+        if let Some(trial) = self.trial.as_mut().filter(|trial| trial.number() == generation) {
+            return trial.fail(format!("{name}: {why}"));
+        }
+        let serves = self.serving.as_ref().is_some_and(|serving| serving.number == generation);
+        let pause = match role {
+            Role::Auth if serves => &mut self.pauses.auth,
+            Role::Front if serves => &mut self.pauses.front,
+            _ => return log::error(&format_args!("{name} is gone: {why}")),
+        };
+        let pause = pause.ended(lived, Instant::now()).as_secs();
+        log::error(&format_args!("{name} is gone: {why}; another one starts in {pause} s"));
+    }
+
+    /// Whoever cannot say in time that it is ready cannot serve.
+    fn lose_the_late(&mut self) {
+        let plan =
+            self.trial.as_ref().map(Trial::plan).or(self.serving.as_ref().map(|serving| &serving.plan));
+        let Some(patience) = plan.map(|plan| plan.patience) else { return };
+        for token in self.parts.late(patience) {
+            self.lose(token, &format!("it is not ready after {} s", patience.as_secs()));
+        }
+    }
+
+    fn take_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read_signal()? {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
                 // Whose wire is closed is seen there; here are those that have left.
                 Some(Signal::SIGCHLD) => drop(self.parts.reap()),
-                Some(Signal::SIGHUP) => {}
-                _ => return Ok(true),
+                Some(Signal::SIGHUP) => self.wants_reload = true,
+                _ if self.farewell.is_some() => self.parts.end_all(),
+                _ => self.begin_farewell(),
             }
         }
-        Ok(false)
-    }
-
-    /// Nobody comes any more; who is here may say QUIT.
-    fn farewell(&mut self) {
-        self.plan.listeners.clear();
-        self.parts.everybody().into_iter().for_each(|token| self.parts.dismiss(token));
-        let end = Instant::now() + FAREWELL;
-        while !self.parts.reap() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.parts.end_leaving();
+        Ok(())
     }
 }
 
-/// Whom a front becomes: nobody, where we are root.
-fn front_ids() -> io::Result<Vec<String>> {
-    let (uid, gid) = if system::user::is_root() {
-        system::user::by_name("nobody")?.ok_or_else(|| io::Error::other("there is no user nobody"))?
-    } else {
-        system::user::own_ids()
-    };
-    Ok(vec![uid.to_string(), gid.to_string()])
+/// What the monitor hears with: its signals, and where it waits.
+fn senses() -> io::Result<(SignalFd, OwnedFd)> {
+    let mask: SigSet =
+        [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
+    mask.thread_block()?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
+    Ok((signals, epoll))
+}
+
+fn not_started(pause: &mut Pause, started: io::Result<()>, now: Instant) {
+    if let Err(error) = started {
+        let pause = pause.ended(Duration::ZERO, now).as_secs();
+        log::error(&format_args!("a process could not be started: {}; again in {pause} s", reason(&error)));
+    }
 }

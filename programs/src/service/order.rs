@@ -27,11 +27,27 @@ pub(super) enum Order {
     },
     /// What became of a ticket that the front has shown for this connection.
     Admission(u64, Admission),
+    /// To be answered by [`Report::Alive`](super::report::Report::Alive) with
+    /// the same number.
+    Ping(u64),
+    /// Nobody else is let in; the front ends when nobody is left.
+    Leave(Strangers),
+}
+
+/// What a front that leaves does with those who are not logged in yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// They may log in within their time.
+    MayFinish,
+    /// They are told that the service is shutting down.
+    AreSentAway,
 }
 
 const WIRE: u8 = b'W';
 const TLS: u8 = b'T';
 const LISTENER: u8 = b'L';
+const PING: u8 = b'P';
+const LEAVE: u8 = b'Q';
 
 impl Order {
     /// The message, and the descriptor that goes with it.
@@ -41,6 +57,11 @@ impl Order {
             Order::Tls(material) => (Writer::new(TLS), material),
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
             Order::Admission(connection, admission) => return (admission.encode(connection), None),
+            Order::Ping(number) => return (Writer::new(PING).number(number).message(), None),
+            Order::Leave(strangers) => {
+                let may_finish = u64::from(strangers == Strangers::MayFinish);
+                return (Writer::new(LEAVE).number(may_finish).message(), None);
+            }
         };
         (fields.message(), Some(descriptor))
     }
@@ -56,6 +77,11 @@ impl Order {
             (WIRE, Some(wire)) => Order::Wire(fields.number()?, wire),
             (TLS, Some(material)) => Order::Tls(material),
             (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },
+            (PING, None) => Order::Ping(fields.number()?),
+            (LEAVE, None) => Order::Leave(match fields.flag()? {
+                true => Strangers::MayFinish,
+                false => Strangers::AreSentAway,
+            }),
             _ => {
                 let (connection, admission) = Admission::decode(&message)?;
                 return Ok(Order::Admission(connection, admission));
@@ -77,7 +103,7 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use super::Order;
+    use super::{Order, Strangers};
     use crate::service::listen::Manner;
     use crate::service::ticket::Admission;
     use crate::service::wire::Wire;
@@ -105,6 +131,10 @@ mod tests {
         }
         let admission = Order::Admission(3, Admission::Unavailable);
         assert!(matches!(passed(admission), Order::Admission(3, Admission::Unavailable)));
+        assert!(matches!(passed(Order::Ping(5)), Order::Ping(5)));
+        for strangers in [Strangers::MayFinish, Strangers::AreSentAway] {
+            assert!(matches!(passed(Order::Leave(strangers)), Order::Leave(same) if same == strangers));
+        }
     }
 
     #[test]

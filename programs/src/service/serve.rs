@@ -2,11 +2,12 @@
 //! becomes the monitor.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use authlib::printable::reason;
 
@@ -16,6 +17,7 @@ use super::listen::{self, Address, Listener, Manner};
 use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
+use super::sockets::Sockets;
 use super::{command, confinement, directory};
 use crate::log;
 
@@ -50,7 +52,7 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
             }
         };
     }
-    match Options::parse(words).map(|options| serve(&options)) {
+    match Options::parse(words).map(serve) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
             log::error(&format_args!("postrider: {reason}"));
@@ -65,44 +67,47 @@ fn demonstrate() -> Result<(), String> {
     let demo = Demo::make()?;
     let options = Options::parse(&demo.words())?;
     let _nobody_may_read_it = std::io::stdout().write_all(demo.text().as_bytes());
-    serve(&options)
+    serve(options)
 }
 
 /// Serves until it is told to end.
 ///
 /// # Errors
 /// A line for the log.
-fn serve(options: &Options) -> Result<(), String> {
-    system::process::standard_signals().map_err(|error| error.to_string())?;
+fn serve(options: Options) -> Result<(), String> {
+    system::process::standard_signals().map_err(|error| reason(&error))?;
     // What whoever starts us has left open is not for fronts.
-    system::process::seal_descriptors().map_err(|error| error.to_string())?;
+    system::process::seal_descriptors().map_err(|error| reason(&error))?;
+    let passed = listen::passed()?;
+    read(&options)?;
+    confinement::announce()?;
+    Monitor::new(Box::new(move |open| {
+        let settings = read(&options)?;
+        settings.warnings().iter().for_each(|warning| log::warning(warning));
+        plan(&settings, &passed, open)
+    }))?
+    .run()
+}
+
+/// The settings as they are now. This process goes by them at once.
+///
+/// # Errors
+/// A line for the log.
+fn read(options: &Options) -> Result<Settings, String> {
     let settings = settings::read(options)?;
     if let Some(refused) = settings.refusals().first() {
         return Err(refused.clone());
     }
     settings.take_effect_here();
-    confinement::announce()?;
-    settings.warnings().iter().for_each(|warning| log::warning(warning));
-    let plan = plan(&settings)?;
-    let listening: Vec<String> = plan.listeners.iter().map(ToString::to_string).collect();
-    let first = plan.listeners.iter().filter(|listener| listener.manner == Manner::default());
-    let hint = first.filter_map(|listener| listener.address.port()).next();
-    let hint = hint.and_then(|address| directory::hint(&plan.environments.directory, address));
-    let monitor = Monitor::new(plan).map_err(|error| reason(&error))?;
-    for listener in listening {
-        log::line(format_args!("INFO: listening on {listener}"));
-    }
-    if let Some(hint) = hint {
-        log::line(format_args!("INFO: {hint}"));
-    }
-    monitor.run().map_err(|error| reason(&error))
+    Ok(settings)
 }
 
-/// What the service is to be by these settings, with its sockets open.
+/// What the service is to be by these settings. Those listening sockets that are
+/// `open` already are kept.
 ///
 /// # Errors
 /// A line for the log.
-fn plan(settings: &Settings) -> Result<Plan, String> {
+fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan, String> {
     let directory = directory::make(settings.directory())?;
     let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
     let certificate = certificate(settings);
@@ -110,16 +115,30 @@ fn plan(settings: &Settings) -> Result<Plan, String> {
     let environment = |reader| settings.environment(reader, &directory);
     let (front, auth, mailbox) =
         (environment(Reader::Front), environment(Reader::Auth), environment(Reader::Mailbox));
+    let listeners = listeners(settings, certificate.is_some(), passed, open)?;
+    let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
+    let hint = first.filter_map(|listener| listener.address.port()).next();
+    let hint = hint.and_then(|address| directory::hint(&directory, address));
     Ok(Plan {
         programs: programs.ok_or("where are the other programs?")?,
         fronts: cores,
         isolation: Isolation::from_environment()?,
         shards: cores as u64,
-        listeners: listeners(settings, certificate.is_some())?,
+        listeners,
         certificate,
         maildir: settings.get("MAILDIRPATH").map_or_else(|| "Maildir".into(), PathBuf::from),
         environments: Environments { front, auth, mailbox, directory },
+        patience: seconds(settings, "POSTRIDER_READY_WITHIN")?,
+        farewell: seconds(settings, "POSTRIDER_FAREWELL")?,
+        hint,
     })
+}
+
+/// The seconds that the setting `name` says.
+fn seconds(settings: &Settings, name: &str) -> Result<Duration, String> {
+    let text = settings.get(name).map(OsStr::to_string_lossy).unwrap_or_default();
+    let seconds: u32 = text.parse().map_err(|_| format!("{name}={text} is no number of seconds"))?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 /// The certificate that TLS_CERTFILE names, if it names one.
@@ -131,8 +150,14 @@ pub(super) fn certificate(settings: &Settings) -> Option<Certificate> {
 
 /// All sockets to listen at: those that were passed and those that are named,
 /// or the usual ones.
-fn listeners(settings: &Settings, has_tls: bool) -> Result<Vec<Listener>, String> {
-    let mut listeners = listen::passed()?;
+fn listeners(
+    settings: &Settings,
+    has_tls: bool,
+    passed: &[Listener],
+    mut open: Sockets,
+) -> Result<Vec<Listener>, String> {
+    let copies = passed.iter().map(|listener| listener.try_clone().map_err(|error| reason(&error)));
+    let mut listeners: Vec<Listener> = copies.collect::<Result<_, _>>()?;
     if !has_tls && listeners.iter().any(|listener| listener.manner.implicit_tls) {
         return Err("a socket for TLS was passed, and there is no certificate (TLS_CERTFILE)".to_owned());
     }
@@ -143,7 +168,7 @@ fn listeners(settings: &Settings, has_tls: bool) -> Result<Vec<Listener>, String
     }
     for (address, implicit_tls) in addresses(settings, has_tls, !listeners.is_empty())? {
         let manner = Manner { implicit_tls, proxied: proxied.has(&address) };
-        listeners.push(Listener::open(address, manner)?);
+        listeners.push(Listener::open(address, manner, &mut open)?);
     }
     Ok(listeners)
 }

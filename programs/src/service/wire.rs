@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown,
+    socketpair,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -73,6 +74,12 @@ impl Wire {
         }
     }
 
+    /// Says and hears nothing more; what was sent before arrives.
+    pub(super) fn shut(&self) {
+        // The other side may have gone.
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+
     /// Takes the next message; `None` if there is none now.
     ///
     /// # Errors
@@ -82,9 +89,13 @@ impl Wire {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let mut was_reset = false;
         let received = loop {
             match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
                 Err(Errno::INTR) => {}
+                // Said once if the other side has ended with something unread; what it
+                // has sent before is still there.
+                Err(Errno::CONNRESET) if !was_reset => was_reset = true,
                 Err(Errno::AGAIN) => return Ok(None),
                 result => break result?,
             }
@@ -141,6 +152,16 @@ mod tests {
         drop(one);
         assert_eq!(other.receive().err().unwrap().kind(), std::io::ErrorKind::UnexpectedEof);
         assert!(other.send(b"x", None).is_err());
+    }
+
+    #[test]
+    fn what_was_sent_arrives_although_the_other_side_has_ended_with_something_unread() {
+        let (one, other) = Wire::pair().unwrap();
+        assert!(other.send(b"unread", None).unwrap());
+        assert!(one.send(b"last words", None).unwrap());
+        drop(one);
+        assert_eq!(&**other.receive().unwrap().unwrap().message, b"last words");
+        assert_eq!(other.receive().err().unwrap().kind(), std::io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

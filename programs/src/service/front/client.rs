@@ -234,6 +234,13 @@ impl Client {
         };
     }
 
+    /// Tells the client that the service is shutting down, and lets it hear no
+    /// more than that.
+    pub(super) fn send_away(&mut self) {
+        pop3::reply::put(pop3::reply::SHUTTING_DOWN, &mut self.replies.out);
+        self.state = State::Closing;
+    }
+
     /// A login has failed; until when the client waits to hear so.
     pub(super) fn failed(&mut self) -> Instant {
         self.failures = self.failures.saturating_add(1);

@@ -73,6 +73,11 @@ impl Clients {
         self.all.len() >= MOST || self.all.len() + others >= self.room
     }
 
+    /// Whether nobody is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// All of them.
     pub(super) fn tokens(&self) -> Vec<u64> {
         self.all.keys().copied().collect()

@@ -84,7 +84,7 @@ impl Front {
 
     /// Listens again after a rest.
     pub(super) fn end_rest(&mut self, now: Instant) -> io::Result<()> {
-        if self.closing || self.resting_until.is_none_or(|until| now < until) {
+        if self.listeners.is_empty() || self.resting_until.is_none_or(|until| now < until) {
             return Ok(());
         }
         self.resting_until = None;

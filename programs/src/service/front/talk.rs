@@ -105,11 +105,21 @@ impl Front {
                     self.go_on(token);
                 }
                 Ok(None) => return Ok(()),
-                // The monitor will start both of us anew.
-                Err(_) => self.auth = None,
+                Err(_) => self.auth_has_gone(),
             }
         }
         Ok(())
+    }
+
+    /// Nobody answers what it was asked. The monitor sends a wire to another one.
+    fn auth_has_gone(&mut self) {
+        self.auth = None;
+        for token in self.clients.tokens() {
+            if self.clients.get(token).is_some_and(|client| client.state == State::Asking) {
+                self.answered(token, &Answer::Unavailable);
+                self.go_on(token);
+            }
+        }
     }
 
     pub(super) fn answered(&mut self, token: u64, answer: &Answer) {

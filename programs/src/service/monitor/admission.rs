@@ -19,7 +19,7 @@ impl Monitor {
     pub(super) fn admit(&mut self, front: Token, shown: Shown, descriptor: Option<OwnedFd>) {
         let connection = shown.connection;
         // auth has told us of the ticket before it told the front: it is in the wire.
-        if let Some(auth) = self.parts.auth() {
+        if let Some(auth) = self.parts.auth_of(front) {
             while self.hear_one(auth) {}
         }
         let holder = self.tickets.spend(&shown.ticket, front, Instant::now());
@@ -35,10 +35,11 @@ impl Monitor {
 
     /// Hands a client to the mailbox process of its account.
     fn hand_over(&mut self, holder: Holder, shown: Shown, descriptor: OwnedFd) -> Admission {
-        let shard = self.hasher.hash_one(&holder.address) % self.plan.shards.max(1);
+        let Some(serving) = &self.serving else { return Admission::Unavailable };
+        let shard = self.hasher.hash_one(&holder.address) % serving.plan.shards.max(1);
         let Holder { uid, gid, groups, address, home, maildir, options } = holder;
-        let maildir = maildir.unwrap_or_else(|| self.plan.maildir.clone());
-        let key = match self.plan.isolation {
+        let maildir = maildir.unwrap_or_else(|| serving.plan.maildir.clone());
+        let key = match serving.plan.isolation {
             Isolation::Uid => Key { uid, gid, groups, shard, maildir: None },
             Isolation::Account => Key { uid, gid, groups, shard: 0, maildir: Some(home.join(&maildir)) },
         };
@@ -79,8 +80,11 @@ impl Monitor {
         if self.parts.mailboxes() >= MOST_MAILBOXES && !self.parts.retire_one() {
             return Err(format!("{MOST_MAILBOXES} mailbox processes have sessions"));
         }
+        let Some(serving) = &self.serving else { return Err("nobody serves".to_owned()) };
         let ids = [key.uid, key.gid].into_iter().chain(key.groups.iter().copied());
         let words: Vec<String> = ids.map(|id| id.to_string()).collect();
-        self.parts.start(Role::Mailbox(key), "postrider-mailbox", &words).map_err(|error| reason(&error))
+        let (role, number) = (Role::Mailbox(key), serving.number);
+        let started = self.parts.start(role, number, &serving.plan, "postrider-mailbox", &words);
+        started.map_err(|error| reason(&error))
     }
 }

@@ -11,10 +11,11 @@ use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::super::birth;
-use super::super::order::Order;
+use super::super::dismissal::Dismissal;
+use super::super::order::{Order, Strangers};
 use super::super::part::Part;
 use super::super::wire::Received;
-use super::plan::Environments;
+use super::plan::Plan;
 use crate::log;
 
 /// Names a process for as long as the service lives.
@@ -45,7 +46,7 @@ impl Role {
     }
 
     /// As the log shows it.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Role::Auth => "auth".to_owned(),
             Role::Front => "a front".to_owned(),
@@ -54,23 +55,43 @@ impl Role {
     }
 }
 
+/// How far a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has not said yet that it can serve.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It finishes what it is at, and ends.
+    Leaving,
+}
+
 struct Process {
     role: Role,
+    /// After which reading of the settings it was started.
+    generation: u64,
+    stage: Stage,
     part: Part,
     /// Whether we wait for room there, besides for what it says.
     waits_for_room: bool,
     /// Sessions that it has; only a mailbox process has any.
     sessions: usize,
+    started: Instant,
     /// Since when it has none.
     idle_since: Instant,
+}
+
+/// What is left of a process that has gone.
+pub(super) struct Lost {
+    pub(super) role: Role,
+    pub(super) generation: u64,
+    pub(super) lived: Duration,
 }
 
 /// The processes.
 pub(super) struct Parts {
     /// Where all of them are heard.
     epoll: OwnedFd,
-    programs: PathBuf,
-    environments: Environments,
     all: HashMap<Token, Process>,
     mailboxes: HashMap<Key, Token>,
     /// Processes whose wire is closed.
@@ -79,38 +100,49 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// None yet. Their programs are in `programs`, their tokens larger than
-    /// `reserved`.
-    pub(super) fn new(
-        epoll: OwnedFd,
-        programs: PathBuf,
-        environments: Environments,
-        reserved: Token,
-    ) -> Parts {
+    /// None yet. Their tokens are larger than `reserved`.
+    pub(super) fn new(epoll: OwnedFd, reserved: Token) -> Parts {
         let (all, mailboxes, leaving) = (HashMap::new(), HashMap::new(), Vec::new());
-        Parts { epoll, programs, environments, all, mailboxes, leaving, last_token: reserved }
+        Parts { epoll, all, mailboxes, leaving, last_token: reserved }
     }
 
-    /// Starts `program` with `words`.
+    /// Starts `program` with `words`, one of the `generation` of `plan`.
     ///
     /// # Errors
     /// What the system reports.
-    pub(super) fn start(&mut self, role: Role, program: &str, words: &[String]) -> io::Result<Token> {
+    pub(super) fn start(
+        &mut self,
+        role: Role,
+        generation: u64,
+        plan: &Plan,
+        program: &str,
+        words: &[String],
+    ) -> io::Result<Token> {
         let mut environment = match role {
-            Role::Front => self.environments.front.clone(),
-            Role::Auth => self.environments.auth.clone(),
-            Role::Mailbox(_) => self.environments.mailbox.clone(),
+            Role::Front => plan.environments.front.clone(),
+            Role::Auth => plan.environments.auth.clone(),
+            Role::Mailbox(_) => plan.environments.mailbox.clone(),
         };
         if let Role::Mailbox(Key { maildir: Some(maildir), .. }) = &role {
             environment.push((birth::MAILDIR.into(), maildir.into()));
         }
-        let part = Part::start(&self.programs.join(program), words, &environment)?;
+        let part = Part::start(&plan.programs.join(program), words, &environment)?;
         self.last_token += 1;
         epoll::add(&self.epoll, part.wire(), EventData::new_u64(self.last_token), EventFlags::IN)?;
         if let Role::Mailbox(key) = &role {
             self.mailboxes.insert(key.clone(), self.last_token);
         }
-        let process = Process { role, part, waits_for_room: false, sessions: 0, idle_since: Instant::now() };
+        let now = Instant::now();
+        let process = Process {
+            role,
+            generation,
+            stage: Stage::Starting,
+            part,
+            waits_for_room: false,
+            sessions: 0,
+            started: now,
+            idle_since: now,
+        };
         self.all.insert(self.last_token, process);
         Ok(self.last_token)
     }
@@ -120,14 +152,29 @@ impl Parts {
         self.all.get(&token).map(|process| process.role.clone())
     }
 
-    /// auth, if it is there.
-    pub(super) fn auth(&self) -> Option<Token> {
-        self.tokens(|process| process.role == Role::Auth).first().copied()
+    /// Those of `generation` that are `role` and do not leave.
+    pub(super) fn of(&self, role: &Role, generation: u64) -> Vec<Token> {
+        self.tokens(|process| {
+            process.role == *role && process.generation == generation && process.stage != Stage::Leaving
+        })
     }
 
-    /// The fronts.
-    pub(super) fn fronts(&self) -> Vec<Token> {
-        self.tokens(|process| process.role == Role::Front)
+    /// All that are `role`, of whatever generation.
+    pub(super) fn all_of(&self, role: &Role) -> Vec<Token> {
+        self.tokens(|process| process.role == *role)
+    }
+
+    /// Ends all of `generation`.
+    pub(super) fn end_generation(&mut self, generation: u64) {
+        for token in self.tokens(|process| process.generation == generation) {
+            self.lose(token);
+        }
+    }
+
+    /// The auth that the front `front` asks.
+    pub(super) fn auth_of(&self, front: Token) -> Option<Token> {
+        let generation = self.all.get(&front)?.generation;
+        self.tokens(|process| process.role == Role::Auth && process.generation == generation).first().copied()
     }
 
     /// The mailbox process of `key`, if it is there.
@@ -140,9 +187,57 @@ impl Parts {
         self.mailboxes.len()
     }
 
-    /// All of them.
-    pub(super) fn everybody(&self) -> Vec<Token> {
-        self.all.keys().copied().collect()
+    /// Asks a process to say that it is ready.
+    pub(super) fn ping(&mut self, token: Token) {
+        self.order(token, Order::Ping(0));
+    }
+
+    /// It has said so; whether that is news.
+    pub(super) fn has_answered(&mut self, token: Token) -> bool {
+        let Some(process) = self.all.get_mut(&token) else { return false };
+        let was_starting = process.stage == Stage::Starting;
+        if was_starting {
+            process.stage = Stage::Ready;
+        }
+        was_starting
+    }
+
+    /// Whether it has said so.
+    pub(super) fn is_ready(&self, token: Token) -> bool {
+        self.all.get(&token).is_some_and(|process| process.stage == Stage::Ready)
+    }
+
+    /// Whether it is to end by itself.
+    pub(super) fn is_leaving(&self, token: Token) -> bool {
+        self.all.get(&token).is_some_and(|process| process.stage == Stage::Leaving)
+    }
+
+    /// Those who should have said so within `patience`.
+    pub(super) fn late(&self, patience: Duration) -> Vec<Token> {
+        self.tokens(|process| {
+            let is_late = process.stage == Stage::Starting && process.started.elapsed() >= patience;
+            is_late && !process.role.is_mailbox()
+        })
+    }
+
+    /// A front lets nobody else in, and ends by itself.
+    pub(super) fn let_leave(&mut self, front: Token, strangers: Strangers) {
+        self.order(front, Order::Leave(strangers));
+        if let Some(process) = self.all.get_mut(&front) {
+            process.stage = Stage::Leaving;
+        }
+    }
+
+    /// Lets auth go where no front is left that could ask it, but for `wanted`
+    /// generations.
+    pub(super) fn dismiss_unneeded(&mut self, wanted: &[u64]) {
+        let is_unneeded = |process: &Process| {
+            let asks = |one: &Process| one.role == Role::Front && one.generation == process.generation;
+            process.role == Role::Auth
+                && !wanted.contains(&process.generation)
+                && !self.all.values().any(asks)
+        };
+        self.tokens(is_unneeded).into_iter().for_each(|token| self.dismiss(token));
     }
 
     fn tokens(&self, is_meant: impl Fn(&Process) -> bool) -> Vec<Token> {
@@ -216,7 +311,8 @@ impl Parts {
     /// Lets mailbox processes go that nobody has needed for `idle`.
     pub(super) fn retire_idle(&mut self, idle: Duration) {
         let is_idle = |process: &Process| {
-            process.role.is_mailbox() && process.sessions == 0 && process.idle_since.elapsed() >= idle
+            let is_mailbox = process.role.is_mailbox() && process.stage != Stage::Leaving;
+            is_mailbox && process.sessions == 0 && process.idle_since.elapsed() >= idle
         };
         self.tokens(is_idle).into_iter().for_each(|token| self.dismiss(token));
     }
@@ -232,11 +328,29 @@ impl Parts {
         true
     }
 
-    /// A process has gone, or is not to be believed any more.
-    pub(super) fn lose(&mut self, token: Token, error: &io::Error) {
-        if let Some(process) = self.forget(token) {
-            log::error(&format_args!("{} is gone: {}", process.role.name(), reason(error)));
-            self.leaving.push(process.part.end());
+    /// A process has gone, or is not to be believed any more: it is ended.
+    pub(super) fn lose(&mut self, token: Token) -> Option<Lost> {
+        let Process { role, generation, part, started, .. } = self.forget(token)?;
+        self.leaving.push(part.end());
+        Some(Lost { role, generation, lived: started.elapsed() })
+    }
+
+    /// Mailbox processes get no more guests, and end when those they have are
+    /// gone.
+    pub(super) fn retire_mailboxes(&mut self) {
+        for token in self.tokens(|process| process.role.is_mailbox() && process.stage != Stage::Leaving) {
+            self.send(token, Dismissal::WhenEmpty.encode(), None);
+            if let Some(process) = self.all.get_mut(&token) {
+                process.stage = Stage::Leaving;
+            }
+        }
+        self.mailboxes.clear();
+    }
+
+    /// Mailbox processes end now, when the commands that they are at are done.
+    pub(super) fn end_sessions(&mut self) {
+        for token in self.tokens(|process| process.role.is_mailbox()) {
+            self.send(token, Dismissal::Now.encode(), None);
         }
     }
 
@@ -250,19 +364,23 @@ impl Parts {
     fn forget(&mut self, token: Token) -> Option<Process> {
         let process = self.all.remove(&token)?;
         if let Role::Mailbox(key) = &process.role {
-            self.mailboxes.remove(key);
+            // Another one may serve the same accounts by now.
+            if self.mailboxes.get(key) == Some(&token) {
+                self.mailboxes.remove(key);
+            }
         }
         Some(process)
     }
 
-    /// Takes note of those that have left; whether all have that were to.
+    /// Takes note of those that have left; whether nobody is here.
     pub(super) fn reap(&mut self) -> bool {
         self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        self.leaving.is_empty()
+        self.leaving.is_empty() && self.all.is_empty()
     }
 
-    /// Ends those that have not left.
-    pub(super) fn end_leaving(&mut self) {
+    /// Ends everybody.
+    pub(super) fn end_all(&mut self) {
+        self.all.keys().copied().collect::<Vec<_>>().into_iter().for_each(|token| drop(self.lose(token)));
         for child in &mut self.leaving {
             let _it_has_ended = child.kill();
             let _it_was_killed = child.wait();

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use authlib::printable::reason;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::mailbox::loginexec_is_allowed;
 use crate::service::confinement;
 use crate::service::listen::Listener;
 use crate::service::material::{MOST_OF_A_FILE, Material, Pem};
+use crate::service::sockets::Sockets;
 
 /// What the service is to be.
 pub(crate) struct Plan {
@@ -32,6 +34,32 @@ pub(crate) struct Plan {
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
     pub(crate) environments: Environments,
+    /// How long a process may take until it can serve.
+    pub(crate) patience: Duration,
+    /// How long sessions may go on after SIGTERM.
+    pub(crate) farewell: Duration,
+    /// What to type next, for who is new here.
+    pub(crate) hint: Option<String>,
+}
+
+impl Plan {
+    /// Copies of its listening sockets.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(crate) fn sockets(&self) -> io::Result<Sockets> {
+        let mut sockets = Sockets::default();
+        for listener in &self.listeners {
+            sockets.add(listener.try_clone()?);
+        }
+        Ok(sockets)
+    }
+
+    /// Whether mailbox processes of the one serve as those of the other would.
+    pub(crate) fn has_the_same_mailboxes(&self, other: &Plan) -> bool {
+        (self.shards, self.isolation) == (other.shards, other.isolation)
+            && self.environments.mailbox == other.environments.mailbox
+    }
 }
 
 /// Who shares a mailbox process.

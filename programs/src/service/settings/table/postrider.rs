@@ -173,4 +173,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "0",
         about: "1: `loginexec` of a Maildir is run, so mailbox processes may start programs (ledger 850)",
     },
+    Setting {
+        name: "POSTRIDER_READY_WITHIN",
+        readers: &[Monitor],
+        key: Some("service.ready_within"),
+        kind: Number,
+        status: Honoured,
+        default: "30",
+        about: "seconds that a process may take until it can serve",
+    },
+    Setting {
+        name: "POSTRIDER_FAREWELL",
+        readers: &[Monitor],
+        key: Some("service.farewell"),
+        kind: Number,
+        status: Honoured,
+        default: "10",
+        about: "seconds that sessions may go on after SIGTERM",
+    },
 ];

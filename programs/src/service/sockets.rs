@@ -1,0 +1,23 @@
+//! Listening sockets that are open already when the settings are read: a new
+//! reading keeps those that it names again, so that no client is refused.
+
+use std::os::fd::OwnedFd;
+
+use super::listen::{Address, Listener};
+
+/// The sockets, each there once.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(Vec<Listener>);
+
+impl Sockets {
+    /// Adds one.
+    pub(crate) fn add(&mut self, listener: Listener) {
+        self.0.push(listener);
+    }
+
+    /// The one at `address`, if there is one.
+    pub(crate) fn take(&mut self, address: &Address) -> Option<OwnedFd> {
+        let index = self.0.iter().position(|listener| listener.address == *address)?;
+        Some(self.0.swap_remove(index).socket)
+    }
+}
