@@ -1,0 +1,98 @@
+//! A program that is put in the place of one of the service's. Whoever has taken
+//! it over (a test) gets its wire; if he does not want it, it becomes the real
+//! one.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use testbed::PATIENCE;
+
+use crate::house::House;
+use crate::wire::Wire;
+
+/// Where the test waits, in the directory of the programs.
+const CONTROL: &str = "control";
+/// What the real programs are called there begins so.
+const REAL: &str = "real-";
+
+/// The name of a program of the service, if this one was started under it.
+pub(crate) fn name() -> Option<String> {
+    let name = own_path().file_name()?.to_string_lossy().into_owned();
+    name.starts_with("postrider-").then_some(name)
+}
+
+fn own_path() -> PathBuf {
+    std::env::args_os().next().unwrap_or_default().into()
+}
+
+/// Is what the test wants.
+pub(crate) fn play(name: &str) -> ExitCode {
+    let mut control = UnixStream::connect(own_path().with_file_name(CONTROL)).unwrap();
+    let mut wanted = [0];
+    control.read_exact(&mut wanted).unwrap();
+    if wanted == *b"r" {
+        let mut real = Command::new(own_path().with_file_name(format!("{REAL}{name}")));
+        eprintln!("{}", real.args(std::env::args_os().skip(1)).exec());
+        return ExitCode::FAILURE;
+    }
+    let wire = system::descriptor::inherited(3).unwrap();
+    assert!(Wire(control.try_clone().unwrap().into()).send(b"x", Some(wire.as_fd())));
+    drop(wire);
+    let _the_test_is_over = control.read(&mut wanted);
+    ExitCode::SUCCESS
+}
+
+/// A service of which some processes are captured.
+pub(crate) struct Captured {
+    pub(crate) house: House,
+    wires: Receiver<(Wire, UnixStream)>,
+    /// They live as long as these.
+    held: Vec<UnixStream>,
+}
+
+impl Captured {
+    /// The first `count` processes called `name` that are started are.
+    pub(crate) fn first(count: usize, name: &str) -> Captured {
+        let mut house = House::new();
+        // Its processes are all there then, and none of them is a puppet.
+        house.log_in_again().quit().unwrap();
+        let programs = house.program().parent().unwrap().to_owned();
+        let program = programs.join(name);
+        fs::rename(&program, programs.join(format!("{REAL}{name}"))).unwrap();
+        testbed::process::install(&std::env::current_exe().unwrap(), &program).unwrap();
+        let (wire, wires) = channel();
+        let control = UnixListener::bind(programs.join(CONTROL)).unwrap();
+        // The service may be somebody else than the test.
+        fs::set_permissions(programs.join(CONTROL), fs::Permissions::from_mode(0o777)).unwrap();
+        thread::spawn(move || {
+            for number in 0.. {
+                let Ok((mut puppet, _)) = control.accept() else { return };
+                if number >= count {
+                    let _it_has_gone = puppet.write_all(b"r");
+                    continue;
+                }
+                puppet.write_all(b"c").unwrap();
+                let (_, descriptor) = Wire(puppet.try_clone().unwrap().into()).receive().unwrap();
+                if wire.send((Wire(descriptor.unwrap()), puppet)).is_err() {
+                    return;
+                }
+            }
+        });
+        Captured { house: house.served(&[], &[]), wires, held: Vec::new() }
+    }
+
+    /// The wire of the next one.
+    pub(crate) fn next(&mut self) -> Wire {
+        let (wire, puppet) = self.wires.recv_timeout(PATIENCE).unwrap();
+        self.held.push(puppet);
+        wire
+    }
+}
