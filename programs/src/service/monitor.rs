@@ -145,6 +145,7 @@ impl Monitor {
     /// Nobody is served, and why.
     fn go_on(&mut self) -> Result<(), String> {
         self.lose_the_late();
+        let _somebody_is_here = self.parts.reap();
         self.judge_trial()?;
         if self.wants_reload && self.trial.is_none() {
             self.wants_reload = false;
@@ -260,8 +261,8 @@ impl Monitor {
     fn take_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read_signal()? {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
-                // Whose wire is closed is seen there; here are those that have left.
-                Some(Signal::SIGCHLD) => drop(self.parts.reap()),
+                // Whose wire is closed is seen there; who has left is noted each time.
+                Some(Signal::SIGCHLD) => {}
                 Some(Signal::SIGHUP) => self.wants_reload = true,
                 _ if self.farewell.is_some() => self.parts.end_all(),
                 _ => self.begin_farewell(),
