@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -94,19 +95,12 @@ fn ground(directory: &Path, built: &Path, scale: &Scale) -> Result<Ground> {
     let programs = directory.join("bin");
     fs::create_dir(&programs)?;
     testbed::stand::make_public(&programs).map_err(readable)?;
-    for name in [
-        "postrider",
-        "postrider-auth",
-        "postrider-front",
-        "postrider-mailbox",
-        "couriertcpd",
-        "courierpop3login",
-        "courierpop3d",
-        "authdaemond",
-        "authuserdb",
-        "makeuserdb",
-    ] {
-        testbed::process::install(&built.join(name), &programs.join(name)).map_err(readable)?;
+    for entry in fs::read_dir(built)? {
+        let entry = entry?;
+        let (path, meta) = (entry.path(), entry.metadata()?);
+        if meta.is_file() && meta.mode() & 0o111 != 0 && path.extension().is_none() {
+            testbed::process::install(&path, &programs.join(entry.file_name())).map_err(readable)?;
+        }
     }
     let certificates = Certificates::make(&directory.join("certificates"), [127, 0, 0, 1].into(), "client")
         .map_err(readable)?;

@@ -11,8 +11,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::thread;
 
 use rustix::net::{AddressFamily, SocketType};
+use std::time::{Duration, Instant};
+
 use testbed::PATIENCE;
 use testbed::client::Client;
 use testbed::process::Running;
@@ -58,7 +61,12 @@ fn a_client_comes_over_a_unix_socket_and_is_one_of_this_machine() {
     assert!(house.log().contains("INFO: LOGIN, user=alice, ip=[127.0.0.1], port=[unix]"), "{}", house.log());
     // What it leaves when it ends is no hindrance.
     let mut house = house.served(&[], &words);
+    // The port is there a moment sooner.
     house.service.connect().unwrap();
+    let end = Instant::now() + PATIENCE;
+    while UnixStream::connect(&path).is_err() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
     session(UnixStream::connect(&path).unwrap());
 }
 
