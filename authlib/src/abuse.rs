@@ -59,7 +59,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub use network::{BadNetwork, Networks};
+pub use network::{BadNetwork, Networks, leading_bits};
 use network::{subnet, wider};
 use table::Table;
 

@@ -90,6 +90,15 @@ pub const AUTHENTICATION_ABORTED: Reply = "-ERR Authentication aborted.";
 /// To AUTH with a mechanism that we know and that cannot be had here: no fault
 /// of the credentials, so without a response code.
 pub const MECHANISM_NOT_AVAILABLE: Reply = "-ERR Mechanism not available.";
+/// In place of the greeting, where the service has as many connections as it may
+/// have (RFC 3206 section 4).
+pub const TOO_MANY_CONNECTIONS: Reply = "-ERR [SYS/TEMP] Too many connections, please try again later.";
+/// The same, where the client's address or network has.
+pub const TOO_MANY_FROM_ADDRESS: Reply = "-ERR [SYS/TEMP] Too many connections from your address.";
+/// The credentials are good, and the account has as many sessions as it may
+/// have. It is the maildrop that is in use, by the client's own others: no fault
+/// of the server that SYS/TEMP would tell (RFC 2449 section 8.1.2).
+pub const TOO_MANY_SESSIONS: Reply = "-ERR [IN-USE] Too many sessions, please try again later.";
 /// To QUIT before login.
 pub const BETTER_LUCK: Reply = "+OK Better luck next time.";
 /// Nobody can tell now whether the credentials are good.

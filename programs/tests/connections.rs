@@ -6,23 +6,22 @@ mod built;
 mod house;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
-
-use rustix::net::{AddressFamily, SocketType};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType};
 use testbed::PATIENCE;
 use testbed::client::Client;
 use testbed::process::Running;
 use testbed::tls::Tls;
 use testbed::wire::Wire;
 
-use house::House;
+use house::{House, end};
 
 /// The session of a client over `wire`, from the greeting to QUIT.
 fn session(wire: impl Wire) {
@@ -242,6 +241,150 @@ fn a_real_haproxy_says_where_its_clients_are_before_clear_text_and_before_tls() 
             _ => session(stream),
         }
         house.await_log(&format!("INFO: LOGIN, user=alice, ip=[::ffff:{source}], port=["));
+    }
+}
+
+/// What a client from `source` hears first.
+fn greeting(source: &str, to: SocketAddr) -> (String, TcpStream) {
+    let stream = connect_from(source, to);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    (line, stream)
+}
+
+/// Another client from there, as soon as there may be one more.
+fn greeting_again(source: &str, to: SocketAddr) -> TcpStream {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (line, stream) = greeting(source, to);
+        if line.starts_with("+OK") {
+            return stream;
+        }
+        assert!(Instant::now() < end, "{line}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const TOO_MANY: &str = "-ERR [SYS/TEMP] Too many connections from your address.\r\n";
+
+#[test]
+fn an_address_has_its_limit_over_all_fronts_strangers_and_sessions_alike() {
+    let limits = [("MAXPERIP", "3"), ("POSTRIDER_MAXPERIP_EXEMPT", "")];
+    let mut house = House::new().served(&limits, &[]);
+    house.service.connect().unwrap();
+    let (to, one) = (house.service.address(), "127.8.8.1");
+    let mut session = Client::log_in(connect_from(one, to)).unwrap();
+    let strangers: Vec<_> = (0..2).map(|_| greeting(one, to)).collect();
+    assert!(strangers.iter().all(|(line, _)| line.starts_with("+OK")), "{strangers:?}");
+    for other in 2..7 {
+        assert_eq!(greeting(one, to).0, TOO_MANY);
+        assert!(greeting(&format!("127.8.8.{other}"), to).0.starts_with("+OK"));
+    }
+    house.await_log("ALERT: Maximum connection limit reached for ::ffff:127.8.8.1");
+    // A front that is killed has forgotten its strangers, and nobody the session.
+    end(&house.processes("postrider-front"));
+    for (_, stranger) in strangers {
+        assert_eq!(all(stranger), "");
+    }
+    house.await_log("ERR: a front is gone");
+    let mut again = vec![greeting_again(one, to), greeting_again(one, to)];
+    assert_eq!(greeting(one, to).0, TOO_MANY);
+    // So has a mailbox process its sessions.
+    session.command("NOOP").unwrap();
+    end(&house.processes("postrider-mailbox"));
+    again.push(greeting_again(one, to));
+    assert_eq!(greeting(one, to).0, TOO_MANY);
+    drop(again);
+    greeting_again(one, to);
+}
+
+#[test]
+fn a_network_has_its_limit_and_before_tls_nobody_hears_why() {
+    let limits = [("POSTRIDER_MAXPERC", "2"), ("POSTRIDER_MAXPERIP_EXEMPT", "")];
+    let house = House::new();
+    let certificates = house.certificates();
+    let mut house = house.served_with(&certificates, &limits, &[]);
+    house.service.connect_for_tls().unwrap();
+    let (clear, tls) = (house.service.address(), house.service.tls_address());
+    let _present = ["127.8.8.1", "127.8.8.2"].map(|source| greeting_again(source, clear));
+    assert_eq!(greeting("127.8.8.3", clear).0, TOO_MANY);
+    assert_eq!(greeting("127.8.8.4", tls).0, "");
+    assert!(greeting("127.8.9.1", clear).0.starts_with("+OK"));
+}
+
+#[test]
+fn an_account_has_its_limit_and_its_user_hears_that_the_maildrop_is_in_use() {
+    let mut house = House::new().served(&[("POSTRIDER_MAXPERACCOUNT", "2")], &[]);
+    let first = house.log_in_again();
+    let mut second = house.log_in_again();
+    for _ in 0..3 {
+        let refused = house.log_in().err().unwrap().to_string();
+        assert_eq!(refused, "to PASS secret: -ERR [IN-USE] Too many sessions, please try again later.");
+    }
+    house.await_log("ALERT: Maximum session limit reached for alice");
+    first.quit().unwrap();
+    second.command("NOOP").unwrap();
+    house.log_in_again().quit().unwrap();
+}
+
+#[test]
+fn where_the_service_is_full_strangers_go_and_sessions_stay() {
+    let mut house = House::new().served(&[("MAXDAEMONS", "10")], &[]);
+    let mut sessions = Vec::new();
+    for _ in 0..10 {
+        let _strangers: Vec<_> = (0..20).map(|_| house.service.connect().unwrap()).collect();
+        sessions.push(house.log_in_again());
+    }
+    for session in &mut sessions {
+        session.command("NOOP").unwrap();
+    }
+    house.await_log("ALERT: 10 maximum active connections.");
+    house.await_log("WARN: ");
+    // There are nothing but sessions.
+    let refused = house.log_in().err().unwrap().to_string();
+    assert_eq!(refused, "to the greeting: -ERR [SYS/TEMP] Too many connections, please try again later.");
+    sessions.pop().unwrap().quit().unwrap();
+    sessions.push(house.log_in_again());
+    for session in sessions {
+        session.quit().unwrap();
+    }
+}
+
+#[test]
+fn five_thousand_who_are_silent_do_not_keep_a_hundred_from_their_mail() {
+    // The connections are on this side too.
+    let _ = programs::descriptors::most();
+    let mut house = House::new().served(&[("MAXDAEMONS", "3000")], &[]);
+    let to = house.service.connect().unwrap().peer_addr().unwrap();
+    let mut strangers: Vec<TcpStream> = (0..5000)
+        .map(|number| connect_from(&format!("127.5.{}.{}", number % 7, 1 + number % 250), to))
+        .collect();
+    let clients: Vec<_> =
+        (0..100).map(|_| thread::spawn(move || session(connect_from("127.6.0.1", to)))).collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    // The first of them have gone, the last are there.
+    let mut last = strangers.pop().unwrap();
+    last.write_all(b"QUIT\r\n").unwrap();
+    assert!(all(last).ends_with("+OK Better luck next time.\r\n"));
+    let first = strangers.swap_remove(0);
+    assert!(!all(first).contains("-ERR"));
+    assert_eq!(house.log().matches("INFO: LOGOUT, user=alice").count(), 100);
+}
+
+#[test]
+fn a_client_that_says_no_more_is_answered_to_the_end() {
+    let mut house = House::new();
+    for (words, end) in [
+        (&b"USER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n"[..], "+OK Bye-bye.\r\n"),
+        (b"USER alice\r\nPASS secret\r\nSTAT\r\nNO", "+OK 1 23\r\n"),
+        (b"CAPA\r\nQUIT\r\n", "+OK Better luck next time.\r\n"),
+    ] {
+        let mut client = house.service.connect().unwrap();
+        client.write_all(words).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let said = all(client);
+        assert!(said.ends_with(end), "{said}");
     }
 }
 

@@ -17,13 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testbed::PATIENCE;
 
-use house::House;
-
-fn end(pids: &[i32]) {
-    for pid in pids {
-        kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
-    }
-}
+use house::{House, end};
 
 /// The real, effective, saved and file system ids of a process.
 fn ids(pid: i32, field: &str) -> Vec<u32> {

@@ -19,4 +19,5 @@ pub mod process;
 pub mod random;
 pub mod service;
 pub mod shadow;
+pub mod shared;
 pub mod user;

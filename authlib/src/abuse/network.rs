@@ -82,16 +82,17 @@ fn network(word: &[u8]) -> Result<Network, BadNetwork> {
 /// What counts as one address: an IPv4 address, or the /64 that one
 /// subscriber has.
 pub(super) fn subnet(address: IpAddr) -> [u8; 17] {
-    named(address, if address.is_ipv4() { 32 } else { 64 })
+    leading_bits(address, if address.is_ipv4() { 32 } else { 64 })
 }
 
 /// The /48 around an IPv6 address, which one subscriber may have too.
 pub(super) fn wider(address: IpAddr) -> Option<[u8; 17]> {
-    address.is_ipv6().then(|| named(address, 48))
+    address.is_ipv6().then(|| leading_bits(address, 48))
 }
 
 /// The leading `bits` of an address, and how many they are.
-fn named(address: IpAddr, bits: u8) -> [u8; 17] {
+#[must_use]
+pub fn leading_bits(address: IpAddr, bits: u8) -> [u8; 17] {
     let mut name = [0; 17];
     name[..16].copy_from_slice(&leading(address, bits.into()).to_be_bytes());
     name[16] = bits;

@@ -20,6 +20,7 @@
 
 mod client;
 mod clients;
+mod counting;
 mod entrance;
 mod handshake;
 mod leaving;
@@ -41,12 +42,14 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::clients::Clients;
+use self::counting::Counting;
 use self::entrance::Listener;
 use self::leaving::Stage;
 use self::proxied::Trust;
 use self::tls::{MakeServer, Server};
 use self::tunnels::Tunnels;
 use super::confinement::Confinement;
+use super::limits::Limits;
 use super::order::Order;
 use super::report::Report;
 use super::wire::Wire;
@@ -89,6 +92,7 @@ struct Front {
     clients: Clients,
     tunnels: Tunnels,
     trust: Trust,
+    counting: Counting,
     last_client: u64,
     /// While the machine is short of something nobody is let in.
     resting_until: Option<Instant>,
@@ -109,6 +113,7 @@ impl Front {
             clients: Clients::default(),
             tunnels: Tunnels::default(),
             trust: Trust::from_environment().map_err(io::Error::other)?,
+            counting: Counting::new(Limits::from_environment().map_err(io::Error::other)?),
             last_client: FIRST_CLIENT,
             resting_until: None,
             stage: Stage::Serving,
@@ -127,9 +132,13 @@ impl Front {
                 Err(error) => return Err(error.into()),
             }
             let now = Instant::now();
+            // First of all, since it says who else counts clients.
+            if events.iter().any(|event| event.data.u64() == MONITOR) {
+                self.hear_monitor()?;
+            }
             for event in &events {
                 match event.data.u64() {
-                    MONITOR => self.hear_monitor()?,
+                    MONITOR => {}
                     AUTH => self.hear_auth()?,
                     token if token < FIRST_CLIENT => self.accept(token, now),
                     token => match tunnels::client_of(token) {
@@ -168,6 +177,8 @@ impl Front {
             }
             Order::Tls(material) => self.know_tls(material)?,
             Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
+            Order::Count(secret, table) => self.counting.begin(secret, &table)?,
+            Order::Counted(whose, table) => self.counting.know(whose, table.as_ref())?,
             Order::Admission(connection, admission) => self.admitted(connection, admission),
             // Without an answer the monitor will do what is to be done.
             Order::Ping(number) => drop(Report::Alive(number).send(&self.monitor)),

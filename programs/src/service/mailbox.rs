@@ -13,7 +13,7 @@
 //! disk keeps one of a bounded number of threads for as long, and no other
 //! session waits for that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -76,6 +76,8 @@ struct House {
     epoll: OwnedFd,
     seats: Mutex<HashMap<u64, Arc<Mutex<Seat>>>>,
     listings: Listings,
+    /// Sessions that have ended, and the monitor has not been told.
+    untold: Mutex<VecDeque<u64>>,
     /// The monitor has gone, or wants no more of us. Who is here may stay.
     closed: AtomicBool,
     /// Who waits here may not stay.
@@ -98,6 +100,7 @@ impl House {
             epoll,
             seats: Mutex::default(),
             listings: listings(),
+            untold: Mutex::default(),
             closed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
         })
@@ -117,6 +120,7 @@ impl House {
             self.work(|| {
                 self.end_the_silent();
                 self.listings.rest();
+                self.tell_all_ended();
             });
         });
         ExitCode::SUCCESS
@@ -277,9 +281,19 @@ impl House {
     }
 
     fn tell_ended(&self, number: u64) {
-        // If there is no room the monitor counts a session too many for as long
-        // as this process lives; if it has gone there is nobody to tell.
-        let _ = self.wire.send(&guest::ended(number), None);
+        lock(&self.untold).push_back(number);
+        self.tell_all_ended();
+    }
+
+    /// Tells the monitor of those of whom it has not heard. If there is no room it
+    /// hears of them later; if it has gone there is nobody to tell.
+    fn tell_all_ended(&self) {
+        let mut untold = lock(&self.untold);
+        while let Some(number) = untold.front()
+            && !matches!(self.wire.send(&guest::ended(*number), None), Ok(false))
+        {
+            untold.pop_front();
+        }
     }
 
     fn seats(&self) -> MutexGuard<'_, HashMap<u64, Arc<Mutex<Seat>>>> {

@@ -15,6 +15,7 @@ mod generation;
 mod parts;
 mod pause;
 mod plan;
+mod sessions;
 mod trial;
 
 use std::hash::RandomState;
@@ -33,6 +34,7 @@ use self::generation::Generation;
 use self::parts::{Lost, Parts, Role, Token};
 use self::pause::Pause;
 pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
+use self::sessions::Sessions;
 use self::trial::Trial;
 use super::fields::Malformed;
 use super::guest;
@@ -61,6 +63,7 @@ pub(crate) struct Monitor {
     signals: SignalFd,
     parts: Parts,
     tickets: Tickets,
+    sessions: Sessions,
     hasher: RandomState,
     last_session: u64,
     last_generation: u64,
@@ -87,11 +90,13 @@ impl Monitor {
     /// A line for the log.
     pub(crate) fn new(read: Read) -> Result<Monitor, String> {
         let (signals, epoll) = senses().map_err(|error| reason(&error))?;
+        let sessions = Sessions::new().map_err(|error| reason(&error))?;
         let mut monitor = Monitor {
             read,
             signals,
             parts: Parts::new(epoll, SIGNALS),
             tickets: Tickets::default(),
+            sessions,
             hasher: RandomState::new(),
             last_session: 0,
             last_generation: 0,
@@ -169,7 +174,7 @@ impl Monitor {
         if parts.of(&Role::Front, serving.number).len() < serving.plan.fronts
             && self.pauses.front.is_over(now)
         {
-            let started = serving.start_front(parts);
+            let started = serving.start_front(parts, &mut self.sessions);
             not_started(&mut self.pauses.front, started, now);
         }
     }
@@ -187,7 +192,10 @@ impl Monitor {
             Ok(None) => return false,
             Err(error) => {
                 match error.kind() {
-                    io::ErrorKind::UnexpectedEof if self.parts.is_leaving(token) => self.parts.dismiss(token),
+                    io::ErrorKind::UnexpectedEof if self.parts.is_leaving(token) => {
+                        self.sessions.end_all(token);
+                        self.parts.dismiss(token);
+                    }
                     io::ErrorKind::UnexpectedEof => self.lose(token, "it has ended"),
                     _ => self.lose(token, &reason(&error)),
                 }
@@ -205,7 +213,7 @@ impl Monitor {
         let Received { message, descriptor } = received;
         match role {
             Role::Mailbox(_) => {
-                guest::decode_ended(&message)?;
+                self.sessions.end(guest::decode_ended(&message)?, token);
                 self.parts.session_ended(token);
             }
             Role::Auth | Role::Front => match (Report::decode(&message)?, role) {
@@ -233,6 +241,7 @@ impl Monitor {
 
     /// A process has gone, or is not to be believed any more.
     fn lose(&mut self, token: Token, why: &str) {
+        self.sessions.end_all(token);
         let Some(Lost { role, generation, lived }) = self.parts.lose(token) else { return };
         let name = role.name();
         if let Some(trial) = self.trial.as_mut().filter(|trial| trial.number() == generation) {

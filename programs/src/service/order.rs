@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use zeroize::Zeroizing;
 
+use super::counts::Secret;
 use super::fields::{Malformed, Reader, Writer};
 use super::listen::Manner;
 use super::ticket::Admission;
@@ -25,6 +26,12 @@ pub(super) enum Order {
         /// The socket.
         socket: OwnedFd,
     },
+    /// The table in which the front counts its strangers, and what hashes in all
+    /// tables are made with.
+    Count(Secret, OwnedFd),
+    /// The table of the front of that number or of the [`SESSIONS`], to be read; none
+    /// if that front has gone.
+    Counted(u64, Option<OwnedFd>),
     /// What became of a ticket that the front has shown for this connection.
     Admission(u64, Admission),
     /// To be answered by [`Report::Alive`](super::report::Report::Alive) with
@@ -43,6 +50,11 @@ pub(super) enum Strangers {
     AreSentAway,
 }
 
+/// Numbers the table of the sessions, as no front is numbered.
+pub(super) const SESSIONS: u64 = 0;
+
+const COUNT: u8 = b'N';
+const COUNTED: u8 = b'n';
 const WIRE: u8 = b'W';
 const TLS: u8 = b'T';
 const LISTENER: u8 = b'L';
@@ -56,6 +68,8 @@ impl Order {
             Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
             Order::Tls(material) => (Writer::new(TLS), material),
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
+            Order::Count(secret, table) => (Writer::new(COUNT).octets(&secret), table),
+            Order::Counted(whose, table) => return (Writer::new(COUNTED).number(whose).message(), table),
             Order::Admission(connection, admission) => return (admission.encode(connection), None),
             Order::Ping(number) => return (Writer::new(PING).number(number).message(), None),
             Order::Leave(strangers) => {
@@ -76,6 +90,8 @@ impl Order {
         let order = match (kind, descriptor) {
             (WIRE, Some(wire)) => Order::Wire(fields.number()?, wire),
             (TLS, Some(material)) => Order::Tls(material),
+            (COUNT, Some(table)) => Order::Count(fields.octets()?.try_into().map_err(|_| Malformed)?, table),
+            (COUNTED, table) => Order::Counted(fields.number()?, table),
             (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },
             (PING, None) => Order::Ping(fields.number()?),
             (LEAVE, None) => Order::Leave(match fields.flag()? {
@@ -129,6 +145,9 @@ mod tests {
             let listener = Order::Listener { manner, socket: file() };
             assert!(matches!(passed(listener), Order::Listener { manner: passed, .. } if passed == manner));
         }
+        assert!(matches!(passed(Order::Count([9; 16], file())), Order::Count([9, ..], _)));
+        assert!(matches!(passed(Order::Counted(4, Some(file()))), Order::Counted(4, Some(_))));
+        assert!(matches!(passed(Order::Counted(4, None)), Order::Counted(4, None)));
         let admission = Order::Admission(3, Admission::Unavailable);
         assert!(matches!(passed(admission), Order::Admission(3, Admission::Unavailable)));
         assert!(matches!(passed(Order::Ping(5)), Order::Ping(5)));

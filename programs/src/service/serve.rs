@@ -13,6 +13,7 @@ use authlib::printable::reason;
 
 use super::demo::{self, Demo};
 use super::front::proxied::Trust;
+use super::limits::Limits;
 use super::listen::{self, Address, Listener, Manner};
 use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
 use super::options::{self, Options};
@@ -130,6 +131,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
         environments: Environments { front, auth, mailbox, directory },
         patience: seconds(settings, "POSTRIDER_READY_WITHIN")?,
         farewell: seconds(settings, "POSTRIDER_FAREWELL")?,
+        limits: Limits::from_environment()?,
         hint,
     })
 }

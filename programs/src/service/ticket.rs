@@ -72,6 +72,8 @@ pub(crate) enum Admission {
     Granted,
     /// There is no such ticket, or no mailbox process can be had now.
     Unavailable,
+    /// The account has as many sessions as it may have.
+    InUse,
 }
 
 const ISSUED: u8 = b'I';
@@ -146,16 +148,26 @@ impl Shown {
 impl Admission {
     /// The message about the front's connection `connection`.
     pub(super) fn encode(self, connection: u64) -> Zeroizing<Vec<u8>> {
-        let granted = u64::from(self == Admission::Granted);
-        Writer::new(ADMISSION).number(connection).number(granted).message()
+        let number = match self {
+            Admission::Unavailable => 0,
+            Admission::Granted => 1,
+            Admission::InUse => 2,
+        };
+        Writer::new(ADMISSION).number(connection).number(number).message()
     }
 
     /// About which connection `message` is, and what it says.
     pub(super) fn decode(message: &[u8]) -> Result<(u64, Admission), Malformed> {
         let (ADMISSION, mut fields) = Reader::new(message)? else { return Err(Malformed) };
-        let (connection, granted) = (fields.number()?, fields.flag()?);
+        let connection = fields.number()?;
+        let admission = match fields.number()? {
+            0 => Admission::Unavailable,
+            1 => Admission::Granted,
+            2 => Admission::InUse,
+            _ => return Err(Malformed),
+        };
         fields.end()?;
-        Ok((connection, if granted { Admission::Granted } else { Admission::Unavailable }))
+        Ok((connection, admission))
     }
 }
 
@@ -189,7 +201,7 @@ mod tests {
         let shown =
             Shown { connection: 9, ticket: [1; 16], origin, utf8: true, arrived: b"STAT\r\n".to_vec() };
         assert_eq!(Shown::decode(&shown.encode()), Ok(shown));
-        for admission in [Admission::Granted, Admission::Unavailable] {
+        for admission in [Admission::Granted, Admission::Unavailable, Admission::InUse] {
             assert_eq!(Admission::decode(&admission.encode(4)), Ok((4, admission)));
         }
     }

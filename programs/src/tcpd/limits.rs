@@ -46,7 +46,7 @@ impl Limits {
 
 /// A client's address: IPv4 in its IPv4-mapped form, as Courier shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Client(Ipv6Addr);
+pub(crate) struct Client(Ipv6Addr);
 
 /// An address without its last octet: a /24 of IPv4, a /120 of IPv6.
 type Network = [u8; 15];
@@ -86,7 +86,7 @@ pub(super) enum Verdict {
 
 /// How full the server is after one more connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Nothing to say.
     Normal,
     /// At least as many connections as are worth a warning.

@@ -5,10 +5,10 @@
 //! It runs as root as long as nobody says `-user`, and therefore reads not one
 //! octet that a client sends (but to throw it away) and knows no protocol.
 
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod listeners;
 mod logger;
-mod notices;
+pub(crate) mod notices;
 mod options;
 pub(crate) mod ports;
 mod program;

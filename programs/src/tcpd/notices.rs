@@ -14,7 +14,7 @@ const SELDOM: Duration = Duration::from_secs(60);
 
 /// The lines, and when those that may not repeat were last said.
 #[derive(Debug, Default)]
-pub(super) struct Notices {
+pub(crate) struct Notices {
     full: Option<Instant>,
     warning: Option<Instant>,
     trouble: Option<Instant>,
@@ -22,7 +22,7 @@ pub(super) struct Notices {
 
 impl Notices {
     /// How many connections there are, if that is worth a line.
-    pub(super) fn level(&mut self, level: Level, now: Instant) {
+    pub(crate) fn level(&mut self, level: Level, now: Instant) {
         match level {
             Level::Normal => {}
             Level::Warning(count) => {
@@ -41,7 +41,7 @@ impl Notices {
 }
 
 /// `client` has as many connections as one address may have.
-pub(super) fn address_full(client: Client) {
+pub(crate) fn address_full(client: Client) {
     say(format_args!("ALERT: Maximum connection limit reached for {client}"));
 }
 

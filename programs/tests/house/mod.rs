@@ -183,3 +183,10 @@ pub(crate) fn children(pid: u32, name: &str) -> Vec<i32> {
     };
     children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_called).collect()
 }
+
+/// Kills processes.
+pub(crate) fn end(pids: &[i32]) {
+    for pid in pids {
+        kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use authlib::sasl::Mechanism;
 use authlib::scram::Salt;
+use pop3::reply::Reply;
 use pop3::{Authorization, CREDENTIAL_LIMIT, LineReader};
 use rustix::event::epoll::EventFlags;
 
@@ -17,6 +18,7 @@ use crate::login::conversation::{Conversation, Next};
 use crate::login::settings;
 use crate::mailbox::{Client as _, Replies};
 use crate::proxy_header::Reader;
+use crate::service::counts::Place;
 use crate::service::guest::Origin;
 use crate::service::stream::Stream;
 use crate::service::ticket::Number;
@@ -68,6 +70,8 @@ pub(super) struct Client {
     replies: Replies,
     origin: Origin,
     address: Option<IpAddr>,
+    /// Where it is counted, until a session is made of it.
+    pub(super) place: Option<Place>,
     /// The ticket of whom auth has accepted.
     ticket: Option<Number>,
     failures: u32,
@@ -92,6 +96,7 @@ impl Client {
             replies: Replies::default(),
             origin,
             address: whence.client.map(|client| client.ip()),
+            place: None,
             ticket: None,
             failures: 0,
             login_ends: now + clock::LOGIN,
@@ -102,6 +107,11 @@ impl Client {
     pub(super) fn stands_for(&mut self, whence: Whence) {
         (self.origin, self.conversation) = opening(whence, self.stls);
         self.address = whence.client.map(|client| client.ip());
+    }
+
+    /// Says `reply`, which is the last that it hears of us.
+    pub(super) fn say(&mut self, reply: Reply) {
+        pop3::reply::put(reply, &mut self.replies.out);
     }
 
     /// Says the greeting.

@@ -128,6 +128,9 @@ impl Front {
 
     /// Lets a client's conversation begin, now that it is known where it is.
     pub(super) fn begin(&mut self, token: u64, implicit_tls: bool) {
+        if !self.count_in(token, implicit_tls) {
+            return;
+        }
         let session = if implicit_tls { self.new_session() } else { None };
         let Some(client) = self.clients.get(token) else { return };
         client.header = Reader::default();

@@ -7,6 +7,7 @@ use authlib::printable::reason;
 use authlib::protocol::request;
 use authlib::scram::Salt;
 use authlib::{Client as Asker, Record};
+use pop3::reply;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Front;
@@ -145,6 +146,9 @@ impl Front {
     pub(super) fn show(&mut self, token: u64, ticket: ticket::Number) {
         let Some(client) = self.clients.get(token) else { return };
         client.state = State::Admitting;
+        // From here on the monitor counts it. For a moment nobody does, which is
+        // better than twice: that might keep the same client's next one out.
+        client.place = None;
         let shown = Shown {
             connection: token,
             ticket,
@@ -164,9 +168,12 @@ impl Front {
         match admission {
             // The mailbox process has the descriptor now.
             Admission::Granted => drop(self.clients.remove(token)),
-            Admission::Unavailable => {
+            Admission::Unavailable | Admission::InUse => {
                 if let Some(client) = self.clients.get(token) {
-                    client.cannot_tell();
+                    match admission {
+                        Admission::InUse => client.say(reply::TOO_MANY_SESSIONS),
+                        _ => drop(client.cannot_tell()),
+                    }
                     client.state = State::Closing;
                     // Not watched any more, so this is the only try.
                     let _ = client.send();

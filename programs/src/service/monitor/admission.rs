@@ -11,7 +11,7 @@ use super::super::ticket::{Admission, Holder, Shown};
 use super::parts::{Key, Role, Token};
 use super::plan::Isolation;
 use super::{MOST_MAILBOXES, Monitor};
-use crate::log;
+use crate::log::{self, Harmless};
 use std::hash::BuildHasher;
 
 impl Monitor {
@@ -38,7 +38,13 @@ impl Monitor {
         let Some(serving) = &self.serving else { return Admission::Unavailable };
         let shard = self.hasher.hash_one(&holder.address) % serving.plan.shards.max(1);
         let Holder { uid, gid, groups, address, home, maildir, options } = holder;
+        if !self.sessions.has_room_for(&address, &serving.plan.limits) {
+            let shown = Harmless(&address);
+            log::line(format_args!("ALERT: Maximum session limit reached for {shown}"));
+            return Admission::InUse;
+        }
         let maildir = maildir.unwrap_or_else(|| serving.plan.maildir.clone());
+        let keys = self.sessions.keys(&serving.plan.limits, &shown.origin.ip);
         let key = match serving.plan.isolation {
             Isolation::Uid => Key { uid, gid, groups, shard, maildir: None },
             Isolation::Account => Key { uid, gid, groups, shard: 0, maildir: Some(home.join(&maildir)) },
@@ -51,8 +57,9 @@ impl Monitor {
             }
         };
         self.last_session += 1;
+        let (number, account) = (self.last_session, address.clone());
         let guest = Guest {
-            number: self.last_session,
+            number,
             address,
             home,
             maildir,
@@ -61,7 +68,10 @@ impl Monitor {
             utf8: shown.utf8,
             arrived: shown.arrived,
         };
+        // Before its client can have heard of it.
+        self.sessions.begin(number, token, account, keys);
         if !self.parts.send(token, guest.encode(), Some(descriptor)) {
+            self.sessions.end(number, token);
             log::error(&format_args!("uid {uid}: its mailbox process has too much to do"));
             return Admission::Unavailable;
         }

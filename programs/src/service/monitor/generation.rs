@@ -10,6 +10,7 @@ use super::super::wire::Wire;
 use super::certificates::{Assayer, Certificates};
 use super::parts::{Parts, Role, Token};
 use super::plan::Plan;
+use super::sessions::Sessions;
 use crate::service::listen::Listener;
 
 /// What the settings said, and the number of the processes that go by it.
@@ -36,9 +37,9 @@ impl Generation {
     ///
     /// # Errors
     /// A line for the log.
-    pub(super) fn start(&self, parts: &mut Parts) -> io::Result<()> {
+    pub(super) fn start(&self, parts: &mut Parts, sessions: &mut Sessions) -> io::Result<()> {
         self.start_auth(parts)?;
-        (0..self.plan.fronts).try_for_each(|_| self.start_front(parts))
+        (0..self.plan.fronts).try_for_each(|_| self.start_front(parts, sessions))
     }
 
     /// Starts auth. Fronts that have lost theirs ask this one.
@@ -58,7 +59,7 @@ impl Generation {
     ///
     /// # Errors
     /// What the system reports.
-    pub(super) fn start_front(&self, parts: &mut Parts) -> io::Result<()> {
+    pub(super) fn start_front(&self, parts: &mut Parts, sessions: &mut Sessions) -> io::Result<()> {
         let material = self.certificates.as_ref().map(Certificates::material).transpose()?;
         let front = parts.start(Role::Front, self.number, &self.plan, "postrider-front", &front_ids()?)?;
         if let Some(auth) = self.auth(parts) {
@@ -67,6 +68,7 @@ impl Generation {
         if let Some(material) = material {
             parts.order(front, Order::Tls(material));
         }
+        sessions.introduce(parts, front)?;
         parts.ping(front);
         Ok(())
     }

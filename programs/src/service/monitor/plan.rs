@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::environment;
 use crate::mailbox::loginexec_is_allowed;
 use crate::service::confinement;
+use crate::service::limits::Limits;
 use crate::service::listen::Listener;
 use crate::service::material::{MOST_OF_A_FILE, Material, Pem};
 use crate::service::sockets::Sockets;
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
     /// How long sessions may go on after SIGTERM.
     pub(crate) farewell: Duration,
+    /// How many connections there may be, and how many sessions of an account.
+    pub(crate) limits: Limits,
     /// What to type next, for who is new here.
     pub(crate) hint: Option<String>,
 }

@@ -47,7 +47,7 @@ impl Monitor {
             Ok(generation) => generation,
             Err(reason) => return self.refuse(number, &reason),
         };
-        if let Err(error) = generation.start(&mut self.parts) {
+        if let Err(error) = generation.start(&mut self.parts, &mut self.sessions) {
             return self.refuse(number, &reason(&error));
         }
         self.trial = Some(Trial { generation, failed: None });

@@ -85,7 +85,10 @@ fn own_affairs(rules: &mut Rules) -> Outcome {
     add(rules, libc::SYS_mprotect, &[(2, executable, 0)])?;
     add(rules, libc::SYS_tgkill, &[(0, WHOLE, std::process::id().into())])?;
     add(rules, libc::SYS_prlimit64, &[(0, WHOLE, 0)])?;
-    for command in [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL] {
+    // Memory that is shared is looked at for its seals.
+    for command in
+        [libc::F_DUPFD_CLOEXEC, libc::F_GET_SEALS, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL]
+    {
         add(rules, libc::SYS_fcntl, &[(1, WHOLE, number(command))])?;
     }
     add(rules, libc::SYS_ioctl, &[(1, WHOLE, libc::FIONBIO & WHOLE)])
