@@ -10,12 +10,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use testbed::PATIENCE;
+use testbed::client::Client;
 
-use crate::house::House;
+use crate::house::{House, end};
 use crate::wire::Wire;
 
 /// Where the test waits, in the directory of the programs.
@@ -31,6 +35,17 @@ pub(crate) fn name() -> Option<String> {
 
 fn own_path() -> PathBuf {
     std::env::args_os().next().unwrap_or_default().into()
+}
+
+/// The processes called `name` that the service has started.
+fn real(service: u32, name: &str) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{service}/task/{service}/children")).unwrap();
+    let is_called = |pid: &i32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let program = words.split(|octet| *octet == 0).next().unwrap_or_default();
+        program.ends_with(format!("/{REAL}{name}").as_bytes())
+    };
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_called).collect()
 }
 
 /// Is what the test wants.
@@ -59,7 +74,8 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    /// The first `count` processes called `name` that are started are.
+    /// A service that serves, and of which the next `count` processes called
+    /// `name` that are started are captured. If it has any of them, they are killed.
     pub(crate) fn first(count: usize, name: &str) -> Captured {
         let mut house = House::new();
         // Its processes are all there then, and none of them is a puppet.
@@ -69,16 +85,20 @@ impl Captured {
         fs::rename(&program, programs.join(format!("{REAL}{name}"))).unwrap();
         testbed::process::install(&std::env::current_exe().unwrap(), &program).unwrap();
         let (wire, wires) = channel();
+        let serves = Arc::new(AtomicBool::new(false));
+        let others_are_there = Arc::clone(&serves);
         let control = UnixListener::bind(programs.join(CONTROL)).unwrap();
         // The service may be somebody else than the test.
         fs::set_permissions(programs.join(CONTROL), fs::Permissions::from_mode(0o777)).unwrap();
         thread::spawn(move || {
-            for number in 0.. {
+            let mut left = count;
+            loop {
                 let Ok((mut puppet, _)) = control.accept() else { return };
-                if number >= count {
+                if left == 0 || !others_are_there.load(Ordering::SeqCst) {
                     let _it_has_gone = puppet.write_all(b"r");
                     continue;
                 }
+                left -= 1;
                 puppet.write_all(b"c").unwrap();
                 let (_, descriptor) = Wire(puppet.try_clone().unwrap().into()).receive().unwrap();
                 if wire.send((Wire(descriptor.unwrap()), puppet)).is_err() {
@@ -86,7 +106,23 @@ impl Captured {
                 }
             }
         });
-        Captured { house: house.served(&[], &[]), wires, held: Vec::new() }
+        let mut house = house.served(&[], &[]);
+        drop(Client::greeted(house.service.connect().unwrap()).unwrap());
+        serves.store(true, Ordering::SeqCst);
+        end(&real(house.service.pid(), name));
+        Captured { house, wires, held: Vec::new() }
+    }
+
+    /// Whether `line` comes to be in the log more than `times` times.
+    pub(crate) fn logs(&self, line: &str, times: usize) -> bool {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let there = self.house.log().matches(line).count() > times;
+            if there || Instant::now() > end {
+                return there;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The wire of the next one.
