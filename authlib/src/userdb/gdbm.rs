@@ -1,8 +1,8 @@
 //! GDBM files, the kind that Debian's makeuserdb(8) and ours write.
 //!
 //! Reading is done here. A login needs one record, and finds it with five
-//! small reads: header, directory entry, the elements of a bucket, the record's
-//! key and value. The library that writes would read the whole directory first,
+//! small reads: header, directory entry, one or two elements of a bucket, the
+//! record. The library that writes would read the whole directory first,
 //! entry by entry. And a file may be anything: every number in it is checked
 //! where it is used, nothing is allocated because a file says so, and no loop
 //! is longer than a bucket.
@@ -38,8 +38,6 @@ const HASH_BITS: u32 = 31;
 const UNUSED: u32 = u32::MAX;
 /// Most octets of a value.
 const LONGEST_VALUE: u32 = 128 * 1024;
-/// Elements that are read at once: as many as a bucket of the usual size has.
-const AT_ONCE: u32 = 170;
 /// Most elements of a bucket; it has as many as a block of the file system
 /// has room for.
 const MOST_ELEMENTS: u32 = 1 << 16;
@@ -76,15 +74,6 @@ struct Element {
     offset: u64,
     key_size: u32,
     value_size: u32,
-}
-
-/// The elements of a bucket, of which some have been read.
-struct Elements<'r> {
-    reader: &'r Reader,
-    bucket: u64,
-    /// The first of those in `octets`.
-    first: u32,
-    octets: Vec<u8>,
 }
 
 /// Where the record of an element is.
@@ -131,8 +120,16 @@ impl Reader {
         Ok(u64::from_ne_bytes(offset))
     }
 
-    fn elements(&self, bucket: u64) -> Elements<'_> {
-        Elements { reader: self, bucket, first: 0, octets: Vec::new() }
+    fn place(&self, bucket: u64, index: u32) -> io::Result<Place> {
+        let mut element = [0; size_of::<Element>()];
+        let within = offset_of!(Bucket, elements) + index as usize * size_of::<Element>();
+        read_at(&self.file, &mut element, bucket.saturating_add(within as u64))?;
+        Ok(Place {
+            hash: u32_at(&element, offset_of!(Element, hash)),
+            offset: u64_at(&element, offset_of!(Element, offset)),
+            key_size: u32_at(&element, offset_of!(Element, key_size)),
+            value_size: u32_at(&element, offset_of!(Element, value_size)),
+        })
     }
 
     /// Whether the record at `place` is the one called `key`.
@@ -155,27 +152,6 @@ impl Reader {
     }
 }
 
-impl Elements<'_> {
-    /// The one at `index`, which is less than the number of elements.
-    fn place(&mut self, index: u32) -> io::Result<Place> {
-        let first = index - index % AT_ONCE;
-        if self.octets.is_empty() || first != self.first {
-            let count = AT_ONCE.min(self.reader.elements - first) as usize;
-            self.octets.resize(count * size_of::<Element>(), 0);
-            let within = offset_of!(Bucket, elements) + first as usize * size_of::<Element>();
-            read_at(&self.reader.file, &mut self.octets, self.bucket.saturating_add(within as u64))?;
-            self.first = first;
-        }
-        let element = &self.octets[(index - first) as usize * size_of::<Element>()..][..size_of::<Element>()];
-        Ok(Place {
-            hash: u32_at(element, offset_of!(Element, hash)),
-            offset: u64_at(element, offset_of!(Element, offset)),
-            key_size: u32_at(element, offset_of!(Element, key_size)),
-            value_size: u32_at(element, offset_of!(Element, value_size)),
-        })
-    }
-}
-
 impl Reader {
     /// Shows `each` every key and value, bucket by bucket, until it says no.
     ///
@@ -189,9 +165,8 @@ impl Reader {
             if last.replace(bucket) == Some(bucket) {
                 continue;
             }
-            let mut elements = self.elements(bucket);
             for index in 0..self.elements {
-                let place = elements.place(index)?;
+                let place = self.place(bucket, index)?;
                 if place.hash != UNUSED && !each(&self.key(place)?, self.value(place)?.expose()) {
                     return Ok(());
                 }
@@ -213,9 +188,9 @@ impl Reader {
 impl Lookup for Reader {
     fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>> {
         let hash = hash(key);
-        let mut elements = self.elements(self.bucket(hash)?);
+        let bucket = self.bucket(hash)?;
         for step in 0..self.elements {
-            let place = elements.place((hash % self.elements + step) % self.elements)?;
+            let place = self.place(bucket, (hash % self.elements + step) % self.elements)?;
             if place.hash == UNUSED {
                 break;
             }
@@ -227,9 +202,9 @@ impl Lookup for Reader {
     }
 
     fn fetch_neighbour(&self, key: &[u8]) -> io::Result<Option<Secret>> {
-        let mut elements = self.elements(self.bucket(hash(key))?);
+        let bucket = self.bucket(hash(key))?;
         for index in 0..self.elements {
-            let place = elements.place(index)?;
+            let place = self.place(bucket, index)?;
             if place.hash != UNUSED {
                 return self.value(place).map(Some);
             }
