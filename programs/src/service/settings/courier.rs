@@ -76,6 +76,10 @@ fn assignments(text: &[u8], path: &Path, variables: &mut Variables) -> Result<La
     Ok(found.into_iter().map(value).collect())
 }
 
+/// The leading bits of those addresses that `-maxperc` counts together: equal but
+/// for the last octet (reference couriertcpd.md 2).
+const ALL_BUT_ONE_OCTET: &str = "24 120";
+
 /// The options of couriertcpd in `text`, one by one, under their own names and,
 /// where they stand for a variable, under that. They are words between blanks:
 /// the start script's shell splits them so.
@@ -96,16 +100,20 @@ fn tcpdopts(text: &OsStr, source: &Source) -> Result<Layer, String> {
             Source::File(path, line) => Source::Tcpdopts(path.clone(), *line),
             other => other.clone(),
         };
-        let value = Value { text: OsStr::from_bytes(value).to_owned(), source };
+        let value = OsStr::from_bytes(value);
+        let stands = |text: &OsStr| Value { text: text.to_owned(), source: source.clone() };
         // The start script gives the two addresses the same options.
-        let variables: &[&str] = match name {
-            "-address" => &["ADDRESS", "SSLADDRESS"],
-            "-maxprocs" => &["MAXDAEMONS"],
-            "-maxperip" => &["MAXPERIP"],
+        let variables: &[(&str, &OsStr)] = match name {
+            "-address" => &[("ADDRESS", value), ("SSLADDRESS", value)],
+            "-maxprocs" => &[("MAXDAEMONS", value)],
+            "-maxperip" => &[("MAXPERIP", value)],
+            "-maxperc" => {
+                &[("POSTRIDER_MAXPERC", value), ("POSTRIDER_MAXPERC_BITS", OsStr::new(ALL_BUT_ONE_OCTET))]
+            }
             _ => &[],
         };
-        layer.extend(variables.iter().map(|variable| ((*variable).to_owned(), value.clone())));
-        layer.push((name.to_owned(), value));
+        layer.extend(variables.iter().map(|(variable, text)| ((*variable).to_owned(), stands(text))));
+        layer.push((name.to_owned(), stands(value)));
     }
     Ok(layer)
 }

@@ -94,6 +94,11 @@ fn options_in_tcpdopts_stand_for_their_variables() {
     let settings = of(directory.path()).unwrap();
     assert_eq!(settings.get("ADDRESS").unwrap(), "127.0.0.1");
     assert_eq!(settings.get("MAXPERIP").unwrap(), "9");
+    assert!(settings.warnings().is_empty(), "{:?}", settings.warnings());
+    let directory = couriers("TCPDOPTS=-maxperc=20\n", None, "");
+    let settings = of(directory.path()).unwrap();
+    assert_eq!(settings.get("POSTRIDER_MAXPERC").unwrap(), "20");
+    assert_eq!(settings.get("POSTRIDER_MAXPERC_BITS").unwrap(), "24 120");
     let directory = couriers("TCPDOPTS=-maxproc=9\n", None, "");
     let wrong = of(directory.path()).unwrap_err();
     assert!(wrong.ends_with("pop3d:1: TCPDOPTS: -maxproc=9 is no option of couriertcpd"), "{wrong}");

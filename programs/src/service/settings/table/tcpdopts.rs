@@ -3,7 +3,7 @@
 
 use super::super::Kind::{Number, Text};
 use super::super::Setting;
-use super::super::Status::{self, Needless, Refused, Unsupported};
+use super::super::Status::{self, Mapped, Needless, Refused, Unsupported};
 
 /// One option that takes no key in postrider.toml and that nobody is given.
 const fn option(name: &'static str, status: Status, about: &'static str) -> Setting {
@@ -39,12 +39,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
         "clients come through a proxy that says their address",
     ),
-    option("-address", Unsupported("`ADDRESS` stands behind it"), "the address of ports that have none"),
-    option("-maxprocs", Unsupported("`MAXDAEMONS` stands behind it"), "most connections at once"),
-    option("-maxperip", Unsupported("`MAXPERIP` stands behind it"), "most connections from one address"),
+    option("-address", Mapped("`ADDRESS` and `SSLADDRESS`"), "the address of ports that have none"),
+    option("-maxprocs", Mapped("`MAXDAEMONS`"), "most connections at once"),
+    option("-maxperip", Mapped("`MAXPERIP`"), "most connections from one address"),
     option(
         "-maxperc",
-        Unsupported("`POSTRIDER_MAXPERC` stands behind it"),
+        Mapped("`POSTRIDER_MAXPERC`, and `24 120` becomes `POSTRIDER_MAXPERC_BITS`"),
         "most connections from one network",
     ),
     Setting {
