@@ -140,7 +140,9 @@ impl Front {
                 match event.data.u64() {
                     MONITOR => {}
                     AUTH => self.hear_auth()?,
-                    token if token < FIRST_CLIENT => self.accept(token, now),
+                    token if token < FIRST_CLIENT => {
+                        self.accept(token, now);
+                    }
                     token => match tunnels::client_of(token) {
                         Some(client) => self.pump(client),
                         None => self.hear_client(token, event.flags),

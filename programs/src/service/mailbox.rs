@@ -17,7 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -75,6 +75,9 @@ struct House {
     wire: Wire,
     epoll: OwnedFd,
     seats: Mutex<HashMap<u64, Arc<Mutex<Seat>>>>,
+    /// Messages of the monitor that threads are at: a guest whose maildrop is being
+    /// opened has no seat yet.
+    arriving: AtomicUsize,
     listings: Listings,
     /// Sessions that have ended, and the monitor has not been told.
     untold: Mutex<VecDeque<u64>>,
@@ -99,6 +102,7 @@ impl House {
             wire,
             epoll,
             seats: Mutex::default(),
+            arriving: AtomicUsize::new(0),
             listings: listings(),
             untold: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -151,19 +155,30 @@ impl House {
 
     /// Nobody is here, and nobody will come.
     fn is_over(&self) -> bool {
-        self.closed.load(Ordering::Acquire) && self.seats().is_empty()
+        // In this order: who no longer arrives has a seat.
+        self.closed.load(Ordering::SeqCst)
+            && self.arriving.load(Ordering::SeqCst) == 0
+            && self.seats().is_empty()
     }
 
     fn hear_monitor(&self) {
         let received = match self.wire.receive() {
             Ok(received) => received,
-            Err(_) => return self.closed.store(true, Ordering::Release),
+            Err(_) => return self.closed.store(true, Ordering::SeqCst),
         };
+        // Before another thread can hear that nobody else comes.
+        self.arriving.fetch_add(1, Ordering::SeqCst);
         // Another thread may take the next guest while we open this one's maildrop.
         if let Err(error) = self.watch(&self.wire, MONITOR, EventFlags::IN) {
             log::error(&format_args!("epoll_ctl: {}", reason(&error)));
         }
-        let Some(Received { message, descriptor }) = received else { return };
+        if let Some(received) = received {
+            self.understand(received);
+        }
+        self.arriving.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn understand(&self, Received { message, descriptor }: Received) {
         if let Some(dismissal) = Dismissal::decode(&message) {
             return self.obey(dismissal);
         }
@@ -183,7 +198,7 @@ impl House {
             self.ending.store(true, Ordering::Release);
             self.end_the_silent();
         }
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
     }
 
     fn is_ending(&self) -> bool {

@@ -51,6 +51,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const MOST_MAILBOXES: usize = 512;
 
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How often all processes are looked at; a little less than a tick.
+const LOOK: Duration = Duration::from_millis(900);
 const SIGNALS: Token = 0;
 
 /// Reads the settings, with the listening sockets that are open already; or
@@ -70,6 +72,8 @@ pub(crate) struct Monitor {
     /// The settings in force, as soon as there are any.
     serving: Option<Generation>,
     trial: Option<Trial>,
+    /// When to see to everything again (see [`go_on`](Monitor::go_on)).
+    look_at: Instant,
     /// Somebody wants the settings to be read again.
     wants_reload: bool,
     pauses: Pauses,
@@ -102,6 +106,7 @@ impl Monitor {
             last_generation: 0,
             serving: None,
             trial: None,
+            look_at: Instant::now(),
             wants_reload: false,
             pauses: Pauses::default(),
             farewell: None,
@@ -144,11 +149,17 @@ impl Monitor {
         Ok(())
     }
 
-    /// Does what time asks for.
+    /// Does what time asks for, each tick and where a process has come or gone: a
+    /// login alone is no occasion to look at all of them.
     ///
     /// # Errors
     /// Nobody is served, and why.
     fn go_on(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        if now < self.look_at {
+            return Ok(());
+        }
+        self.look_at = now + LOOK;
         self.lose_the_late();
         let _somebody_is_here = self.parts.reap();
         self.judge_trial()?;
@@ -156,6 +167,7 @@ impl Monitor {
             self.wants_reload = false;
             self.begin_trial()?;
         }
+        self.sessions.forget_the_gone(&mut self.parts);
         self.fill();
         self.parts.retire_idle(IDLE);
         let wanted = [self.serving.as_ref().map(|one| one.number), self.trial.as_ref().map(Trial::number)];
@@ -193,6 +205,7 @@ impl Monitor {
             Err(error) => {
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof if self.parts.is_leaving(token) => {
+                        self.look_soon();
                         self.sessions.end_all(token);
                         self.parts.dismiss(token);
                     }
@@ -228,7 +241,11 @@ impl Monitor {
 
     /// A process is ready. Where it is one more of those that serve, it serves.
     fn has_answered(&mut self, token: Token, role: &Role) {
-        if !self.parts.has_answered(token) || *role != Role::Front {
+        if !self.parts.has_answered(token) {
+            return;
+        }
+        self.look_soon();
+        if *role != Role::Front {
             return;
         }
         let Some(serving) = &self.serving else { return };
@@ -241,6 +258,7 @@ impl Monitor {
 
     /// A process has gone, or is not to be believed any more.
     fn lose(&mut self, token: Token, why: &str) {
+        self.look_soon();
         self.sessions.end_all(token);
         let Some(Lost { role, generation, lived }) = self.parts.lose(token) else { return };
         let name = role.name();
@@ -267,7 +285,13 @@ impl Monitor {
         }
     }
 
+    /// Something is to be done that does not wait for the next tick.
+    fn look_soon(&mut self) {
+        self.look_at = Instant::now();
+    }
+
     fn take_signals(&mut self) -> io::Result<()> {
+        self.look_soon();
         while let Some(signal) = self.signals.read_signal()? {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
                 // Whose wire is closed is seen there; who has left is noted each time.

@@ -46,10 +46,12 @@ impl Front {
         Ok(())
     }
 
-    pub(super) fn accept(&mut self, token: u64, now: Instant) {
+    /// Lets in who waits at a listening socket, so many at once; whether there may be
+    /// more.
+    pub(super) fn accept(&mut self, token: u64, now: Instant) -> bool {
         for _ in 0..AT_ONCE {
             let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
-            let Some(listener) = self.listeners.get(index) else { return };
+            let Some(listener) = self.listeners.get(index) else { return false };
             match acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC) {
                 Ok((socket, address)) => {
                     let whence = Whence::of(&socket, address);
@@ -62,11 +64,15 @@ impl Front {
                     let client = Client::new(Stream::of(socket), whence, stls, now);
                     self.welcome(client, manner, now);
                 }
-                Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => return false,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
-                Err(error) => return self.cannot_accept(&error.into(), now),
+                Err(error) => {
+                    self.cannot_accept(&error.into(), now);
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// Makes room, and lets new clients wait in the kernel for a moment: nobody

@@ -14,8 +14,8 @@ use super::client::State;
 use super::{FIRST_LISTENER, Front};
 use crate::service::order::Strangers;
 
-/// How often it is looked whether somebody is in the queue of a listening socket
-/// that is left, with many at each look.
+/// How often, at most, somebody is taken from the queue of a listening socket that
+/// is left, with many each time.
 const LAST_LOOKS: usize = 64;
 
 /// What a front still does.
@@ -38,8 +38,8 @@ impl Front {
         let now = Instant::now();
         for index in 0..self.listeners.len() {
             for _ in 0..LAST_LOOKS {
-                if self.resting_until.is_none() {
-                    self.accept(FIRST_LISTENER + index as u64, now);
+                if self.resting_until.is_some() || !self.accept(FIRST_LISTENER + index as u64, now) {
+                    break;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! From a ticket to a mailbox process.
 
+use std::hash::BuildHasher;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -12,7 +13,6 @@ use super::parts::{Key, Role, Token};
 use super::plan::Isolation;
 use super::{MOST_MAILBOXES, Monitor};
 use crate::log::{self, Harmless};
-use std::hash::BuildHasher;
 
 impl Monitor {
     /// A front shows a ticket.

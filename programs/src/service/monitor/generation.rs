@@ -75,7 +75,7 @@ impl Generation {
 
     /// Its auth, if it is there.
     pub(super) fn auth(&self, parts: &Parts) -> Option<Token> {
-        parts.of(&Role::Auth, self.number).first().copied()
+        parts.auth(self.number)
     }
 
     /// Whether auth and all fronts have said that they are ready.

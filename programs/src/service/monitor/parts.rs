@@ -94,6 +94,8 @@ pub(super) struct Parts {
     epoll: OwnedFd,
     all: HashMap<Token, Process>,
     mailboxes: HashMap<Key, Token>,
+    /// The auth of each generation.
+    auths: HashMap<u64, Token>,
     /// Processes whose wire is closed.
     leaving: Vec<Child>,
     last_token: Token,
@@ -102,8 +104,8 @@ pub(super) struct Parts {
 impl Parts {
     /// None yet. Their tokens are larger than `reserved`.
     pub(super) fn new(epoll: OwnedFd, reserved: Token) -> Parts {
-        let (all, mailboxes, leaving) = (HashMap::new(), HashMap::new(), Vec::new());
-        Parts { epoll, all, mailboxes, leaving, last_token: reserved }
+        let (all, mailboxes, auths) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Parts { epoll, all, mailboxes, auths, leaving: Vec::new(), last_token: reserved }
     }
 
     /// Starts `program` with `words`, one of the `generation` of `plan`.
@@ -129,8 +131,14 @@ impl Parts {
         let part = Part::start(&plan.programs.join(program), words, &environment)?;
         self.last_token += 1;
         epoll::add(&self.epoll, part.wire(), EventData::new_u64(self.last_token), EventFlags::IN)?;
-        if let Role::Mailbox(key) = &role {
-            self.mailboxes.insert(key.clone(), self.last_token);
+        match &role {
+            Role::Mailbox(key) => {
+                self.mailboxes.insert(key.clone(), self.last_token);
+            }
+            Role::Auth => {
+                self.auths.insert(generation, self.last_token);
+            }
+            Role::Front => {}
         }
         let now = Instant::now();
         let process = Process {
@@ -171,10 +179,14 @@ impl Parts {
         }
     }
 
+    /// The auth of `generation`, if it is there.
+    pub(super) fn auth(&self, generation: u64) -> Option<Token> {
+        self.auths.get(&generation).copied()
+    }
+
     /// The auth that the front `front` asks.
     pub(super) fn auth_of(&self, front: Token) -> Option<Token> {
-        let generation = self.all.get(&front)?.generation;
-        self.tokens(|process| process.role == Role::Auth && process.generation == generation).first().copied()
+        self.auth(self.all.get(&front)?.generation)
     }
 
     /// The mailbox process of `key`, if it is there.
@@ -363,11 +375,13 @@ impl Parts {
 
     fn forget(&mut self, token: Token) -> Option<Process> {
         let process = self.all.remove(&token)?;
-        if let Role::Mailbox(key) = &process.role {
+        match &process.role {
             // Another one may serve the same accounts by now.
-            if self.mailboxes.get(key) == Some(&token) {
+            Role::Mailbox(key) if self.mailboxes.get(key) == Some(&token) => {
                 self.mailboxes.remove(key);
             }
+            Role::Auth => self.auths.retain(|_, auth| *auth != token),
+            Role::Mailbox(_) | Role::Front => {}
         }
         Some(process)
     }

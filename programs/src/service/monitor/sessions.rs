@@ -47,19 +47,11 @@ impl Sessions {
     }
 
     /// Gives `front` a table of its own, and lets all fronts that there are read
-    /// each other's. Those of fronts that have gone are forgotten.
+    /// each other's.
     ///
     /// # Errors
     /// What the system reports.
     pub(super) fn introduce(&mut self, parts: &mut Parts, front: Token) -> io::Result<()> {
-        let present = parts.all_of(&Role::Front);
-        let gone: Vec<Token> = self.fronts.keys().filter(|token| !present.contains(token)).copied().collect();
-        for token in gone {
-            self.fronts.remove(&token);
-            for other in &present {
-                parts.order(*other, Order::Counted(token, None));
-            }
-        }
         let memory = counts::memory()?;
         parts.order(front, Order::Count(self.secret, memory.writer));
         parts.order(front, Order::Counted(SESSIONS, Some(self.shown.try_clone()?)));
@@ -69,6 +61,18 @@ impl Sessions {
         }
         self.fronts.insert(front, memory.reader);
         Ok(())
+    }
+
+    /// The tables of fronts that have gone count no more.
+    pub(super) fn forget_the_gone(&mut self, parts: &mut Parts) {
+        let present = parts.all_of(&Role::Front);
+        let gone: Vec<Token> = self.fronts.keys().filter(|token| !present.contains(token)).copied().collect();
+        for token in gone {
+            self.fronts.remove(&token);
+            for other in &present {
+                parts.order(*other, Order::Counted(token, None));
+            }
+        }
     }
 
     /// Whether `account` may have one more session by these limits.
