@@ -62,15 +62,21 @@ pub fn leading_number(text: &[u8]) -> i64 {
     if negative { -value } else { value }
 }
 
+/// The time that the variable `name` says, a whole number of seconds, or the
+/// `usual` one.
+#[must_use]
+pub fn seconds(name: &str, usual: Duration) -> Duration {
+    match u64::try_from(number(name)) {
+        Ok(seconds @ 1..) => Duration::from_secs(seconds),
+        _ => usual,
+    }
+}
+
 /// How long to wait for an authdaemond: TIMEOUT_SOCK, TIMEOUT_WRITE and
 /// TIMEOUT_READ, in seconds, where they are set.
 #[must_use]
 pub fn daemon_timeouts() -> Timeouts {
     let usual = Timeouts::default();
-    let seconds = |name, usual| match u64::try_from(number(name)) {
-        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
-        _ => usual,
-    };
     Timeouts {
         connect: seconds("TIMEOUT_SOCK", usual.connect),
         write: seconds("TIMEOUT_WRITE", usual.write),

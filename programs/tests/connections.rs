@@ -6,7 +6,7 @@ mod built;
 mod house;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -395,4 +395,63 @@ fn connect_from(source: &str, to: SocketAddr) -> TcpStream {
     rustix::net::bind(&socket, &source).unwrap();
     rustix::net::connect(&socket, &to).unwrap();
     TcpStream::from(socket)
+}
+
+#[test]
+fn who_says_an_octet_at_a_time_has_no_more_time_than_others() {
+    let deadlines = [("POSTRIDER_LOGIN_WITHIN", "2"), ("POSTRIDER_AUTOLOGOUT", "2")];
+    let mut house = House::new().served(&deadlines, &[]);
+    let stranger = house.service.connect().unwrap();
+    let mut session = house.service.connect().unwrap();
+    session.write_all(b"USER alice\r\nPASS secret\r\n").unwrap();
+    for mut slow in [stranger, session] {
+        slow.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut is_over = false;
+        for _ in 0..600 {
+            // One that is reset is over as well.
+            let _ = slow.write_all(b"N");
+            match slow.read(&mut [0; 512]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(said) if said > 0 => {}
+                Ok(_) | Err(_) => {
+                    is_over = true;
+                    break;
+                }
+            }
+        }
+        assert!(is_over, "{}", house.log());
+        house.log_in().unwrap().quit().unwrap();
+    }
+    house.await_log("INFO: TIMEOUT, user=alice");
+}
+
+#[test]
+fn a_client_that_never_reads_a_hundred_megabytes_costs_little_memory_and_is_ended() {
+    let message = "sixty-three octets of a line that nobody is ever going to read\n".repeat(1_600_000);
+    let house = House::with_message(message.as_bytes());
+    let certificates = house.certificates();
+    let mut house = house.served_with(&certificates, &[("POSTRIDER_AUTOLOGOUT", "3")], &[]);
+    let mut clear = house.log_in().unwrap();
+    let mut tls =
+        Client::log_in(Tls::begin(house.service.connect_for_tls().unwrap(), &certificates).unwrap()).unwrap();
+    clear.say("RETR 1").unwrap();
+    tls.say("RETR 1").unwrap();
+    let processes = [house.processes("postrider-mailbox"), house.processes("postrider-front")].concat();
+    let end = Instant::now() + PATIENCE;
+    while house.log().matches("INFO: TIMEOUT, user=alice").count() < 2 {
+        assert!(Instant::now() < end, "{}", house.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    for pid in processes {
+        let most = most_memory(pid);
+        assert!(most < 40_000, "process {pid} has had {most} kB");
+    }
+    house.log_in().unwrap().quit().unwrap();
+}
+
+/// The most memory that a process has had at a time, in kB.
+fn most_memory(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

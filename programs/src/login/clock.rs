@@ -11,8 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::chain::Handover;
 use crate::environment;
 
-/// From the greeting to the last attempt (reference wire.md 12).
-pub(crate) const LOGIN: Duration = Duration::from_secs(60);
+/// From the greeting to the last attempt if nobody says otherwise (reference
+/// wire.md 12).
+const LOGIN: Duration = Duration::from_secs(60);
 
 /// How long the first failed login waits for its answer. Each one waits so
 /// much longer than the one before.
@@ -49,8 +50,9 @@ pub(crate) enum AfterFailure {
 impl Clock {
     /// A new connection.
     pub(super) fn start() -> Self {
-        let expiry = unix_time().saturating_add(LOGIN.as_secs());
-        Clock { expiry, deadline: Instant::now() + LOGIN, failures: 0 }
+        let login = login();
+        let expiry = unix_time().saturating_add(login.as_secs());
+        Clock { expiry, deadline: Instant::now() + login, failures: 0 }
     }
 
     /// What an earlier login program has [noted](Clock::note), from whose chain
@@ -58,7 +60,7 @@ impl Clock {
     pub(super) fn noted() -> Self {
         let expiry = u64::try_from(environment::number("AUTHEXPIRE")).unwrap_or_default();
         // Nobody gets more than a whole login's time, whatever the variable says.
-        let left = Duration::from_secs(expiry.saturating_sub(unix_time())).min(LOGIN);
+        let left = Duration::from_secs(expiry.saturating_sub(unix_time())).min(login());
         let failures = u32::try_from(environment::number(VARIABLE)).unwrap_or(FAILURES);
         Clock { expiry, deadline: Instant::now() + left, failures }
     }
@@ -82,6 +84,11 @@ impl Clock {
         thread::sleep(penalty.min(left));
         if left <= penalty { AfterFailure::TooLate } else { after_failure(self.failures) }
     }
+}
+
+/// From the greeting to the last attempt: POSTRIDER_LOGIN_WITHIN, at most an hour.
+pub(crate) fn login() -> Duration {
+    environment::seconds("POSTRIDER_LOGIN_WITHIN", LOGIN).min(Duration::from_secs(3600))
 }
 
 /// How long the answer to the last of `failures` failed logins waits.

@@ -37,7 +37,8 @@ pub(crate) use session::{Over, Session, Wait};
 pub(crate) use settings::Settings;
 
 /// How long a client may be silent (RFC 1939 section 3: at least ten minutes;
-/// ledger 211), or take nothing of what it asked for (ledger 212).
+/// ledger 211), or take nothing of what it asked for (ledger 212), if
+/// POSTRIDER_AUTOLOGOUT says nothing else.
 const AUTOLOGOUT: Duration = Duration::from_secs(600);
 
 /// Why no session came to be.

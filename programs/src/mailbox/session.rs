@@ -15,7 +15,6 @@ use authlib::printable::reason;
 use pop3::reply;
 use pop3::{COMMAND_LIMIT, LineReader, Retrieval, Transaction, TransactionAction as Action};
 
-use super::AUTOLOGOUT;
 use super::adapter::Listing;
 use super::client::{Arrived, Client, Replies};
 use super::retrieve::{Progress, Sending};
@@ -85,10 +84,10 @@ impl Session {
             arrived: Arrived::default(),
             replies,
             unseen: Vec::new(),
+            deadline: Instant::now() + settings.autologout,
             settings,
             counts: Counts::default(),
             started,
-            deadline: Instant::now() + AUTOLOGOUT,
         }
     }
 
@@ -193,7 +192,7 @@ impl Session {
             return false;
         };
         let action = transaction.line(&line, &mut self.replies.out);
-        self.deadline = Instant::now() + AUTOLOGOUT;
+        self.deadline = Instant::now() + self.settings.autologout;
         match action {
             Action::Continue => {}
             Action::List(listing) => self.state = State::Listing(listing),
@@ -240,7 +239,7 @@ impl Session {
         let before = self.replies.sent();
         let all_gone = self.replies.send(client).map_err(|_| self.gone())?;
         if self.replies.sent() > before {
-            self.deadline = Instant::now() + AUTOLOGOUT;
+            self.deadline = Instant::now() + self.settings.autologout;
         }
         if all_gone {
             self.mark_seen();

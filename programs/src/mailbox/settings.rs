@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use authlib::Options;
 
+use super::AUTOLOGOUT;
 use crate::environment;
 use crate::log::{self, Peer};
 use crate::service::Guest;
@@ -27,6 +29,8 @@ pub(crate) struct Settings {
     pub unicode_message_type: String,
     /// Whether DELETED lines are logged.
     pub log_deletions: bool,
+    /// The autologout timer: how long the client may be silent, or take nothing.
+    pub autologout: Duration,
     /// Address of the account, for lines that name it.
     pub address: Vec<u8>,
     /// Who and from where, for the log.
@@ -48,6 +52,7 @@ impl Settings {
             utf8: std::env::var_os("UTF8").is_none() || environment::number("UTF8") != 0,
             unicode_message_type: unicode_message_type(),
             log_deletions: log_deletions(),
+            autologout: autologout(),
             session: log::Session::new(&address, Peer::from_environment("0"), tls),
             address,
         }
@@ -65,6 +70,7 @@ impl Settings {
             utf8,
             unicode_message_type: unicode_message_type(),
             log_deletions: log_deletions(),
+            autologout: autologout(),
             session: log::Session::new(&address, Peer::at(&origin.ip, &origin.port), origin.tls),
             address,
         }
@@ -75,6 +81,11 @@ impl Settings {
         let text = format_args!("{notice}, user={}", log::Harmless(&self.address)).to_string();
         if notice.is_warning() { log::warning(&text) } else { log::error(&text) }
     }
+}
+
+/// POSTRIDER_AUTOLOGOUT, at most a day.
+fn autologout() -> Duration {
+    environment::seconds("POSTRIDER_AUTOLOGOUT", AUTOLOGOUT).min(Duration::from_secs(86_400))
 }
 
 /// POP3_LOG_DELETIONS.

@@ -35,7 +35,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use rustix::event::Timespec;
@@ -55,6 +55,7 @@ use super::report::Report;
 use super::wire::Wire;
 use super::{birth, report};
 use crate::log;
+use crate::login::clock;
 
 /// The longest wait without a look at the clock.
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -93,6 +94,8 @@ struct Front {
     tunnels: Tunnels,
     trust: Trust,
     counting: Counting,
+    /// How long a login may take.
+    login: Duration,
     last_client: u64,
     /// While the machine is short of something nobody is let in.
     resting_until: Option<Instant>,
@@ -114,6 +117,7 @@ impl Front {
             tunnels: Tunnels::default(),
             trust: Trust::from_environment().map_err(io::Error::other)?,
             counting: Counting::new(Limits::from_environment().map_err(io::Error::other)?),
+            login: clock::login(),
             last_client: FIRST_CLIENT,
             resting_until: None,
             stage: Stage::Serving,

@@ -79,8 +79,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that has connected `now`, and may begin TLS if `stls` says so.
-    pub(super) fn new(stream: Stream, whence: Whence, stls: bool, now: Instant) -> Client {
+    /// A client that has just connected, whose login phase ends then, and that may
+    /// begin TLS if `stls` says so.
+    pub(super) fn new(stream: Stream, whence: Whence, stls: bool, login_ends: Instant) -> Client {
         let (origin, conversation) = opening(whence, stls);
         Client {
             stream,
@@ -99,7 +100,7 @@ impl Client {
             place: None,
             ticket: None,
             failures: 0,
-            login_ends: now + clock::LOGIN,
+            login_ends,
         }
     }
 

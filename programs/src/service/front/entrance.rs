@@ -61,7 +61,7 @@ impl Front {
                     }
                     let stls = self.tls.is_some() && settings::stls_is_wanted();
                     let manner = listener.manner;
-                    let client = Client::new(Stream::of(socket), whence, stls, now);
+                    let client = Client::new(Stream::of(socket), whence, stls, now + self.login);
                     self.welcome(client, manner, now);
                 }
                 Err(Errno::AGAIN) => return false,

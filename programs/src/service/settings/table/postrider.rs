@@ -37,6 +37,25 @@ pub(super) const SETTINGS: &[Setting] = &[
             `POSTRIDER_LISTEN`, 127.0.0.1:1995",
     },
     Setting {
+        name: "POSTRIDER_AUTOLOGOUT",
+        readers: &[Mailbox],
+        key: Some("mail.autologout"),
+        kind: Number,
+        status: Honoured,
+        default: "600",
+        about: "seconds that a client may be silent in its session, or take nothing of an answer; RFC 1939 asks for 600 \
+            at least",
+    },
+    Setting {
+        name: "POSTRIDER_LOGIN_WITHIN",
+        readers: &[Front],
+        key: Some("login.within"),
+        kind: Number,
+        status: Honoured,
+        default: "60",
+        about: "seconds from the connection to the last attempt to log in, whatever the client says meanwhile",
+    },
+    Setting {
         name: "POSTRIDER_LISTINGS",
         readers: &[Mailbox],
         key: Some("mail.listings"),
