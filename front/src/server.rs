@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use programs::environment;
 use programs::service::front::tls::{Made, Server, Session};
 use programs::service::material::{Material, Pem};
 use rustls::crypto::aws_lc_rs;
@@ -23,12 +24,21 @@ struct Certified(Arc<ServerConfig>);
 pub fn make_server(material: &Material) -> Result<Made, String> {
     let Pem { chain, key } = &material.certificate;
     let certificate = SingleCertAndKey::from(certified(chain, key)?);
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificate));
+    config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
     Ok(Made { server: Box::new(Certified(Arc::new(config))), remarks: Vec::new() })
+}
+
+/// Of which a client must offer one, if it offers any (RFC 7301 section 3.2): the
+/// words of `list`, TLS_ALPN. Without any it is `pop3`, as registered.
+fn protocols(list: &[u8]) -> Vec<Vec<u8>> {
+    let words = list.split(|octet| *octet == b',' || octet.is_ascii_whitespace());
+    let named: Vec<_> = words.filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect();
+    if named.is_empty() { vec![b"pop3".to_vec()] } else { named }
 }
 
 /// A certificate chain and its private key, both in PEM.
@@ -58,7 +68,13 @@ impl Server for Certified {
 
 #[cfg(test)]
 mod tests {
-    use super::certified;
+    use super::{certified, protocols};
+
+    #[test]
+    fn protocols_are_words_between_commas_and_blanks() {
+        assert_eq!(protocols(b"pop3, acme-tls/1 x"), [b"pop3".as_slice(), b"acme-tls/1", b"x"]);
+        assert_eq!(protocols(b" ,"), [b"pop3"]);
+    }
 
     #[test]
     fn what_is_no_certificate_or_no_key_is_said_to_be_none() {

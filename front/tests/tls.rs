@@ -5,6 +5,8 @@
 
 #[path = "tls/certificate.rs"]
 mod certificate;
+#[path = "tls/handshake.rs"]
+mod handshake;
 #[path = "tls/house.rs"]
 mod house;
 
@@ -241,7 +243,7 @@ fn a_thousand_handshakes_that_never_come_hold_up_nobody() {
         Client::log_in(house.implicit()).unwrap().quit().unwrap();
         Client::log_in(house.by_stls()).unwrap().quit().unwrap();
     }
-    // Their minute ends, however long they have said nothing.
+    // Their time ends, however long they have said nothing.
     let last = strangers.last_mut().unwrap();
     last.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut heard = Vec::new();

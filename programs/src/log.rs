@@ -120,6 +120,11 @@ pub fn proxy_failed(reason: &dyn fmt::Display, peer: &Peer) {
     line(format_args!("WARN: haproxy: {reason}, {peer}"));
 }
 
+/// A client has not come to an end with its handshake.
+pub fn handshake_failed(reason: &dyn fmt::Display, peer: &Peer) {
+    line(format_args!("DEBUG: TLS handshake failed, {peer}: {reason}"));
+}
+
 /// Something that an administrator has to see to.
 pub fn error(what: &dyn fmt::Display) {
     line(format_args!("ERR: {what}"));

@@ -93,6 +93,7 @@ struct Front {
     clients: Clients,
     tunnels: Tunnels,
     trust: Trust,
+    handshake_patience: Duration,
     counting: Counting,
     /// How long a login may take.
     login: Duration,
@@ -116,6 +117,7 @@ impl Front {
             clients: Clients::default(),
             tunnels: Tunnels::default(),
             trust: Trust::from_environment().map_err(io::Error::other)?,
+            handshake_patience: handshake::patience(),
             counting: Counting::new(Limits::from_environment().map_err(io::Error::other)?),
             login: clock::login(),
             last_client: FIRST_CLIENT,

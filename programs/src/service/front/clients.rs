@@ -1,6 +1,6 @@
 //! Everybody who is not logged in yet, and until when.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::client::Client;
@@ -18,7 +18,8 @@ const OTHER_DESCRIPTORS: u64 = 128;
 pub(super) struct Clients {
     /// How many descriptors there may be.
     room: usize,
-    all: HashMap<u64, (Client, Instant)>,
+    /// In the order in which they came, since tokens are given in that order.
+    all: BTreeMap<u64, (Client, Instant)>,
     deadlines: BTreeSet<(Instant, u64)>,
 }
 
@@ -26,7 +27,7 @@ impl Default for Clients {
     fn default() -> Self {
         let descriptors = descriptors::most().saturating_sub(OTHER_DESCRIPTORS);
         let room = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
-        Clients { room, all: HashMap::new(), deadlines: BTreeSet::new() }
+        Clients { room, all: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 }
 
@@ -84,10 +85,7 @@ impl Clients {
     }
 
     /// The one who has been here for the longest time and is being waited for.
-    /// All have the same time for their login, so it is the one whose time
-    /// ends first.
     pub(super) fn oldest_stranger(&self) -> Option<u64> {
-        let waited_for = |token: &u64| self.all.get(token).is_some_and(|(client, _)| client.is_waited_for());
-        self.deadlines.iter().map(|(_, token)| *token).find(waited_for)
+        self.all.iter().find(|(_, (client, _))| client.is_waited_for()).map(|(token, _)| *token)
     }
 }

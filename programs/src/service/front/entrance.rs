@@ -137,12 +137,11 @@ impl Front {
         if !self.count_in(token, implicit_tls) {
             return;
         }
-        let session = if implicit_tls { self.new_session() } else { None };
         let Some(client) = self.clients.get(token) else { return };
         client.header = Reader::default();
         client.state = State::Talking;
         match implicit_tls {
-            true => client.begin_tls(session),
+            true => self.begin_tls(token),
             false => client.greet(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -9,9 +10,19 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use super::Front;
 use super::tls::Session;
 use super::tunnel::Tunnel;
+use crate::environment;
 use crate::log;
 use crate::service::material::Material;
 use crate::service::stream::Stream;
+
+/// How long a handshake may take: a client's program does it without asking
+/// anybody, so that is less than the time for a login.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// POSTRIDER_HANDSHAKE_TIMEOUT.
+pub(super) fn patience() -> Duration {
+    environment::seconds("POSTRIDER_HANDSHAKE_TIMEOUT", PATIENCE)
+}
 
 impl Front {
     /// What TLS is made of has come, and has been found good before.
@@ -21,8 +32,17 @@ impl Front {
         Ok(())
     }
 
+    /// Has a client shake hands next, in its time for that (ledger 141).
+    pub(super) fn begin_tls(&mut self, token: u64) {
+        let session = self.new_session();
+        let Some(client) = self.clients.get(token) else { return };
+        client.begin_tls(session);
+        let end = client.login_ends().min(Instant::now() + self.handshake_patience);
+        self.clients.set_deadline(token, end);
+    }
+
     /// TLS with one more client, if that can be had.
-    pub(super) fn new_session(&self) -> Option<Box<dyn Session>> {
+    fn new_session(&self) -> Option<Box<dyn Session>> {
         let session = self.tls.as_ref()?.session();
         session.inspect_err(|reason| log::error(&format_args!("TLS: {reason}"))).ok()
     }
@@ -39,8 +59,7 @@ impl Front {
                 }
             }
             Err(error) => {
-                let peer = client.peer();
-                log::line(format_args!("DEBUG: TLS handshake failed, {peer}: {}", reason(&error)));
+                log::handshake_failed(&reason(&error), client.peer());
                 self.close(token);
             }
         }
@@ -49,12 +68,14 @@ impl Front {
     /// Lays a tunnel between a client that has shaken hands and its conversation.
     pub(super) fn tls_started(&mut self, token: u64) -> io::Result<()> {
         let Some(client) = self.clients.get(token) else { return Ok(()) };
+        let end = client.login_ends();
         let (inner, outer) = Stream::pair()?;
         epoll::delete(&self.epoll, &client.stream)?;
         epoll::add(&self.epoll, &outer, EventData::new_u64(token), EventFlags::empty())?;
         if let Some((session, network)) = client.tls_started(outer) {
             self.tunnels.add(token, Tunnel::new(network, inner, session));
         }
+        self.clients.set_deadline(token, end);
         self.go_on(token);
         self.pump(token);
         Ok(())

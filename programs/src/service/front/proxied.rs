@@ -20,6 +20,8 @@ use crate::service::stream::Stream;
 const LOOK: usize = 512;
 /// How long a header may take, as with Courier (reference couriertcpd.md 10).
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest that anybody may ask for.
+const MOST: Duration = Duration::from_secs(3600);
 
 /// Who is believed, and what becomes of others.
 pub(in crate::service) struct Trust {
@@ -56,10 +58,7 @@ impl Trust {
             b"serve" => true,
             _ => return Err("POSTRIDER_PROXY_OTHERS is neither refuse nor serve".to_owned()),
         };
-        let patience = match u64::try_from(environment::number("POSTRIDER_PROXY_TIMEOUT")) {
-            Ok(seconds @ 1..) => Duration::from_secs(seconds.min(3600)),
-            Ok(0) | Err(_) => PATIENCE,
-        };
+        let patience = environment::seconds("POSTRIDER_PROXY_TIMEOUT", PATIENCE).min(MOST);
         Ok(Trust { networks, others_are_served, patience })
     }
 

@@ -73,12 +73,7 @@ impl Front {
                 let until = client.failed();
                 self.clients.set_deadline(token, until);
             }
-            Next::StartTls => {
-                let session = self.new_session();
-                if let Some(client) = self.clients.get(token) {
-                    client.begin_tls(session);
-                }
-            }
+            Next::StartTls => self.begin_tls(token),
             Next::Close(_) => client.state = State::Closing,
         }
     }
@@ -203,8 +198,10 @@ impl Front {
             self.clients.set_deadline(token, end);
             self.go_on(token);
         } else {
-            if client.is_announced() {
-                log::proxy_failed(&"timeout", client.peer());
+            match client.state {
+                State::Announced { .. } => log::proxy_failed(&"timeout", client.peer()),
+                State::ShakingHands => log::handshake_failed(&"timeout", client.peer()),
+                _ => {}
             }
             self.close(token);
         }

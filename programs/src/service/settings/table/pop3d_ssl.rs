@@ -1,6 +1,6 @@
 //! The settings of Courier's `pop3d-ssl` (reference config.md 3).
 
-use super::super::Kind::{Number, Switch, Text, Yes};
+use super::super::Kind::{List, Number, Switch, Text, Yes};
 use super::super::Reader::{Front, Monitor};
 use super::super::Setting;
 use super::super::Status::{Honoured, Mapped, Needless, Unsupported};
@@ -144,12 +144,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TLS_ALPN",
-        readers: &[],
-        key: None,
-        kind: Text,
-        status: Unsupported("what a client says is not looked at"),
-        default: "",
-        about: "what a client that speaks ALPN must offer",
+        readers: &[Front],
+        key: Some("tls.alpn"),
+        kind: List,
+        status: Honoured,
+        default: "pop3",
+        about: "protocols of which a client must offer one, if it offers any (RFC 7301)",
     },
     Setting {
         name: "TLS_MIN_DH_BITS",

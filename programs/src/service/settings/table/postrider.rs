@@ -56,6 +56,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "seconds from the connection to the last attempt to log in, whatever the client says meanwhile",
     },
     Setting {
+        name: "POSTRIDER_HANDSHAKE_TIMEOUT",
+        readers: &[Front],
+        key: Some("tls.handshake_timeout"),
+        kind: Number,
+        status: Honoured,
+        default: "20",
+        about: "how long a handshake of TLS may take, in seconds; never longer than a login",
+    },
+    Setting {
         name: "POSTRIDER_LISTINGS",
         readers: &[Mailbox],
         key: Some("mail.listings"),
