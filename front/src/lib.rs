@@ -3,6 +3,7 @@
 //!
 //! A package of its own, so that no program that opens mail links TLS.
 
+mod binding;
 pub mod cert;
 mod server;
 mod session;

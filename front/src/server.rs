@@ -12,10 +12,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, ServerConfig, ServerConnection};
 
+use crate::binding::{self, EndPoint};
 use crate::session::Rustls;
 
 /// What all sessions have in common.
-struct Certified(Arc<ServerConfig>);
+struct Certified {
+    config: Arc<ServerConfig>,
+    end_point: EndPoint,
+}
 
 /// Makes a server of `material`.
 ///
@@ -23,14 +27,16 @@ struct Certified(Arc<ServerConfig>);
 /// What is wrong with it.
 pub fn make_server(material: &Material) -> Result<Made, String> {
     let Pem { chain, key } = &material.certificate;
-    let certificate = SingleCertAndKey::from(certified(chain, key)?);
+    let certified = certified(chain, key)?;
+    let end_point = certified.cert.first().and_then(|first| binding::end_point(first));
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(certificate));
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
-    Ok(Made { server: Box::new(Certified(Arc::new(config))), remarks: Vec::new() })
+    let server = Certified { config: Arc::new(config), end_point };
+    Ok(Made { server: Box::new(server), remarks: Vec::new() })
 }
 
 /// Of which a client must offer one, if it offers any (RFC 7301 section 3.2): the
@@ -61,8 +67,8 @@ pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String
 
 impl Server for Certified {
     fn session(&self) -> Result<Box<dyn Session>, String> {
-        let session = ServerConnection::new(Arc::clone(&self.0)).map_err(|error| error.to_string())?;
-        Ok(Box::new(Rustls(session.into())))
+        let session = ServerConnection::new(Arc::clone(&self.config)).map_err(|error| error.to_string())?;
+        Ok(Box::new(Rustls { connection: session.into(), end_point: self.end_point.clone() }))
     }
 }
 

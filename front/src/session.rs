@@ -3,39 +3,46 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use authlib::sasl::channel::{EXPORTER_LABEL, EXPORTER_LENGTH};
-use authlib::sasl::{Binding, BindingKind, Channel};
+use authlib::sasl::Channel;
 use programs::service::front::tls::Session;
-use rustls::{Connection, ProtocolVersion};
+use rustls::Connection;
+
+use crate::binding::{EndPoint, bindings};
 
 /// One session.
-pub(crate) struct Rustls(pub(crate) Connection);
+pub(crate) struct Rustls {
+    pub(crate) connection: Connection,
+    /// Of the certificate that the server shows.
+    pub(crate) end_point: EndPoint,
+}
 
 impl Session for Rustls {
     fn read_tls(&mut self, network: &mut dyn Read) -> io::Result<usize> {
-        let octets = self.0.read_tls(network)?;
-        self.0.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        let octets = self.connection.read_tls(network)?;
+        self.connection
+            .process_new_packets()
+            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         Ok(octets)
     }
 
     fn write_tls(&mut self, network: &mut dyn Write) -> io::Result<usize> {
-        self.0.write_tls(network)
+        self.connection.write_tls(network)
     }
 
     fn wants_read(&self) -> bool {
-        self.0.wants_read()
+        self.connection.wants_read()
     }
 
     fn wants_write(&self) -> bool {
-        self.0.wants_write()
+        self.connection.wants_write()
     }
 
     fn is_handshaking(&self) -> bool {
-        self.0.is_handshaking()
+        self.connection.is_handshaking()
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.0.reader().read(buffer) {
+        match self.connection.reader().read(buffer) {
             Ok(octets) => Ok(Some(octets)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             // Whoever closes without close_notify has said nothing more either.
@@ -45,20 +52,14 @@ impl Session for Rustls {
     }
 
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.0.writer().write_all(octets)
+        self.connection.writer().write_all(octets)
     }
 
     fn close(&mut self) {
-        self.0.send_close_notify();
+        self.connection.send_close_notify();
     }
 
-    /// Before TLS 1.3 nothing is exported that is surely this channel's alone
-    /// (RFC 9266 section 4.2).
     fn channel(&self) -> Channel {
-        let mut exported = vec![0; EXPORTER_LENGTH];
-        let is_bound = self.0.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-            && self.0.export_keying_material(&mut exported, EXPORTER_LABEL, Some(b"")).is_ok();
-        let binding = is_bound.then_some(Binding { kind: BindingKind::TlsExporter, data: exported });
-        Channel { bindings: binding.into_iter().collect(), ..Channel::default() }
+        Channel { bindings: bindings(&self.connection, &self.end_point), ..Channel::default() }
     }
 }

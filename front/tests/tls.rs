@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "tls/binding.rs"]
+mod binding;
 #[path = "tls/certificate.rs"]
 mod certificate;
 #[path = "tls/handshake.rs"]

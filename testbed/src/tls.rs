@@ -2,16 +2,56 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::certificates::Certificates;
 use crate::wire::Wire;
 use crate::{Outcome, PATIENCE};
+
+/// How a client begins TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Hello {
+    /// It speaks version 1.2 and nothing newer.
+    pub only_1_2: bool,
+    /// The certificate that it shows if it is asked for one, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+impl Hello {
+    /// Shakes hands on `stream` with the server of `certificates`.
+    ///
+    /// # Errors
+    /// The handshake fails, or the server is another one.
+    pub fn begin(&self, mut stream: TcpStream, certificates: &Certificates) -> Outcome<Tls> {
+        let mut authorities = RootCertStore::empty();
+        authorities.add(CertificateDer::from_pem_file(certificates.authority())?)?;
+        let versions: &[_] = if self.only_1_2 { &[&TLS12] } else { &[&TLS12, &TLS13] };
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(versions)?
+            .with_root_certificates(authorities);
+        let config = match &self.certificate {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
+            }
+        };
+        let mut session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        while session.is_handshaking() {
+            session.complete_io(&mut stream)?;
+        }
+        Ok(Tls { stream, session, heard: Vec::new() })
+    }
+}
 
 /// A connection inside TLS.
 #[derive(Debug)]
@@ -23,24 +63,31 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Shakes hands on `stream` with the server of `certificates`.
+    /// Shakes hands on `stream` with the server of `certificates`, as most
+    /// clients do.
     ///
     /// # Errors
     /// The handshake fails, or the server is another one.
-    pub fn begin(mut stream: TcpStream, certificates: &Certificates) -> Outcome<Tls> {
-        let mut authorities = RootCertStore::empty();
-        authorities.add(CertificateDer::from_pem_file(certificates.authority())?)?;
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(authorities)
-            .with_no_client_auth();
-        let mut session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        while session.is_handshaking() {
-            session.complete_io(&mut stream)?;
-        }
-        Ok(Tls { stream, session, heard: Vec::new() })
+    pub fn begin(stream: TcpStream, certificates: &Certificates) -> Outcome<Tls> {
+        Hello::default().begin(stream, certificates)
+    }
+
+    /// What binds to this session (`tls-exporter`, RFC 9266), as the client knows
+    /// it.
+    ///
+    /// # Errors
+    /// The session is not ready.
+    pub fn exported(&self) -> Outcome<[u8; 32]> {
+        Ok(self.session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))?)
+    }
+
+    /// The certificate that the server has shown, in DER.
+    ///
+    /// # Errors
+    /// It has shown none.
+    pub fn server_certificate(&self) -> Outcome<&[u8]> {
+        let chain = self.session.peer_certificates().and_then(<[_]>::first);
+        Ok(chain.ok_or("the server has shown no certificate")?)
     }
 
     /// Says STLS on `stream`, then the same. The greeting is kept.

@@ -26,6 +26,7 @@ const PACKAGES: &[&str] = &[
     "fetchmail",
     "g++",
     "getmail6",
+    "gsasl",
     "haproxy",
     "ldap-utils",
     "libio-socket-ssl-perl",

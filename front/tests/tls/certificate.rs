@@ -27,7 +27,7 @@ fn cert(words: &[&str], file: &Path) -> Output {
     command.args(rest).output().unwrap()
 }
 
-fn openssl(words: &[&str], file: &Path) -> String {
+pub(crate) fn openssl(words: &[&str], file: &Path) -> String {
     let output = Command::new("openssl").args(words).arg("-in").arg(file).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)

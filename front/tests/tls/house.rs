@@ -46,7 +46,7 @@ impl House {
             Certificates::make(&directory.path().join("certificates"), localhost, "alice").unwrap();
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = environment.iter().map(own).collect();
-        let service = stand.service(false, &environment, &[], Some(&certificates)).unwrap();
+        let service = stand.service(false, &environment, &fields(), Some(&certificates)).unwrap();
         House { service, stand, certificates, environment, directory }
     }
 
@@ -58,7 +58,8 @@ impl House {
         for (from, to) in [(chain, own_chain), (key, own_key)] {
             fs::write(to, fs::read(from).unwrap()).unwrap();
         }
-        self.service = self.stand.service(false, &self.environment, &[], Some(&self.certificates)).unwrap();
+        self.service =
+            self.stand.service(false, &self.environment, &fields(), Some(&self.certificates)).unwrap();
     }
 
     /// Where its files are.
@@ -118,6 +119,11 @@ impl House {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// What the account's record has besides, for SCRAM.
+fn fields() -> [String; 1] {
+    ["pop3pw={PLAIN}secret".to_owned()]
 }
 
 /// How much memory a process holds.

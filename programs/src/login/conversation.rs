@@ -198,7 +198,7 @@ impl Conversation {
             reply::put(reply::TLS_REQUIRED, out);
             return Next::Line;
         }
-        if !(self.can_serve)(mechanism) {
+        if !self.can_be_had(mechanism) {
             return self.cannot_serve(mechanism, out);
         }
         let mut exchange = match Exchange::new(mechanism, &settings::host_name()) {
@@ -214,6 +214,12 @@ impl Conversation {
             Some(Err(Undecodable)) => exchange.undecodable(),
         };
         self.exchange_goes_on(mechanism, exchange, step, out)
+    }
+
+    /// Whether the mechanism can be had here, and over this channel.
+    fn can_be_had(&self, mechanism: Mechanism) -> bool {
+        let is_plus = matches!(mechanism, Mechanism::ScramPlus(_));
+        (self.can_serve)(mechanism) && !(is_plus && self.channel.bindings.is_empty())
     }
 
     fn exchange_goes_on(
@@ -359,9 +365,15 @@ impl Conversation {
         }
     }
 
-    /// TLS is on, with what the channel vouches for now.
-    pub(crate) fn tls_started(&mut self, channel: Channel) {
+    /// TLS is on, with what the channel vouches for now, and what binds to it.
+    pub(crate) fn tls_started(&mut self, mut channel: Channel) {
         self.authorization.tls_started();
+        if !channel.bindings.is_empty() {
+            for mechanism in settings::bound(self.can_serve) {
+                channel.offers_binding = true;
+                self.authorization.announce(mechanism.name());
+            }
+        }
         if channel.certificate_name.is_some() {
             self.authorization.announce(Mechanism::External.name());
         }

@@ -12,6 +12,7 @@ use authlib::printable::reason;
 use authlib::record::Refused;
 use authlib::sasl::{Hints, Mechanism};
 use authlib::scram::{self, Wanted};
+use authlib::scram_keys::Hash;
 use authlib::{Record, apop};
 use pop3::Offer;
 
@@ -66,6 +67,24 @@ fn announced(name: &str, can_serve: fn(Mechanism) -> bool) -> Option<Vec<Mechani
     Some(known.filter(|&mechanism| mechanism != Mechanism::External && can_serve(mechanism)).collect())
 }
 
+/// The mechanisms of the lists for clients in clear and inside TLS.
+fn listed(can_serve: fn(Mechanism) -> bool) -> (Vec<Mechanism>, Vec<Mechanism>) {
+    let in_clear = announced("POP3AUTH", can_serve).unwrap_or_else(for_every_account);
+    let under_tls = announced("POP3AUTH_TLS", can_serve).filter(|list| !list.is_empty());
+    let under_tls = under_tls.unwrap_or_else(|| in_clear.clone());
+    (in_clear, under_tls)
+}
+
+/// What is announced besides, where an exchange can be bound to the channel:
+/// SCRAM with `-PLUS`, if it is listed so or without (ledger 143).
+pub(super) fn bound(can_serve: fn(Mechanism) -> bool) -> impl Iterator<Item = Mechanism> {
+    let (_, listed) = listed(can_serve);
+    let plus = Hash::ALL.into_iter().map(|hash| (Mechanism::Scram(hash), Mechanism::ScramPlus(hash)));
+    let wanted =
+        move |(scram, plus): &(Mechanism, Mechanism)| listed.contains(scram) || listed.contains(plus);
+    plus.filter(wanted).map(|(_, plus)| plus).filter(move |plus| can_serve(*plus))
+}
+
 /// What is offered before login.
 pub(crate) fn offer(
     can_serve: fn(Mechanism) -> bool,
@@ -73,12 +92,12 @@ pub(crate) fn offer(
     certificate: bool,
     timestamp: Option<Vec<u8>>,
 ) -> Offer {
-    let mechanisms = announced("POP3AUTH", can_serve).unwrap_or_else(for_every_account);
-    let mut mechanisms_under_tls = match announced("POP3AUTH_TLS", can_serve) {
-        Some(list) if !list.is_empty() => list,
-        _ => mechanisms.clone(),
-    };
-    let in_clear = |mechanism: &Mechanism| !mechanism.needs_tls() || token_in_clear();
+    let (mechanisms, mechanisms_under_tls) = listed(can_serve);
+    let is_bound = |mechanism: &Mechanism| matches!(mechanism, Mechanism::ScramPlus(_));
+    let mut mechanisms_under_tls: Vec<_> =
+        mechanisms_under_tls.into_iter().filter(|mechanism| !is_bound(mechanism)).collect();
+    let in_clear =
+        |mechanism: &Mechanism| !is_bound(mechanism) && (!mechanism.needs_tls() || token_in_clear());
     if certificate {
         mechanisms_under_tls.push(Mechanism::External);
     }

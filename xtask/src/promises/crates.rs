@@ -50,7 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // TLS before login; see the crate.
-    ("front", &["authlib", "programs", "rcgen", "rustls", "system", "x509-parser", "zeroize"]),
+    ("front", &["authlib", "programs", "rcgen", "rustls", "sha2", "system", "x509-parser", "zeroize"]),
     ("authldap", &["authlib", "programs", "rustls", "system", "tlsclient", "zeroize"]),
     ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver"]),
     (

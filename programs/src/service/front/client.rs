@@ -332,7 +332,7 @@ impl Client {
 fn opening(whence: Whence, stls: bool) -> (Origin, Conversation) {
     let origin = whence.origin();
     let peer = Peer::at(&origin.ip, &origin.port);
-    let can_serve = |mechanism| !matches!(mechanism, Mechanism::ScramPlus(_));
+    let can_serve = |_: Mechanism| true;
     let timestamp = settings::timestamp(false);
     let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
     let service = settings::service_at(whence.port);
