@@ -4,6 +4,7 @@
 //! the monitor ([`programs::service::assay`]).
 
 mod check;
+mod keep;
 mod make;
 mod words;
 
@@ -21,6 +22,8 @@ pub fn run() -> ExitCode {
         Ok(Call::Assay) => return programs::service::assay::run(crate::make_server),
         Ok(Call::Help) => Ok(USAGE.to_owned()),
         Ok(Call::Make(wish)) => wish.make(),
+        Ok(Call::Keep(file)) => keep::keep(&file),
+        Ok(Call::Look(file)) => keep::look(&file),
         Ok(Call::Check { chain, key }) => check::files(&chain, &key),
         Err(wrong) => Err(format!("{wrong}{USAGE}")),
     };

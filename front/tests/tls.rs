@@ -11,6 +11,8 @@ mod certificate;
 mod handshake;
 #[path = "tls/house.rs"]
 mod house;
+#[path = "tls/own.rs"]
+mod own;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -185,6 +185,13 @@ fn check_says_what_would_not_work() {
         );
     };
     assert!(with(&["--listen", &free]).1);
+    let (said, good) = with(&["--listen-tls", &free]);
+    let own = directory.join("pop3d.pem");
+    assert!(
+        good && said.contains(&format!("ok    certificate: {}: it will be made\n", text(&own))),
+        "{said}"
+    );
+    assert!(!own.exists());
 
     let taken = TcpListener::bind(own_address()).unwrap();
     is_wrong(with(&["--listen", &taken.local_addr().unwrap().to_string()]), "Address already in use");
@@ -192,7 +199,8 @@ fn check_says_what_would_not_work() {
     is_wrong(with(&["--listen", &free, "--certificate", "/nowhere"]), "/nowhere: No such file");
     let empty = house.write("empty.pem", "nothing\n");
     is_wrong(with(&["--listen", &free, "--certificate", text(&empty)]), "there is none in the file");
-    is_wrong(with(&["--listen-tls", &free]), "wants a certificate");
+    house.write("pop3d.pem", "nothing\n");
+    is_wrong(with(&["--listen-tls", &free]), "there is none in the file");
 
     for (rc, what) in [
         ("authmodulelist=authnothing\n", "there is no module authnothing"),
@@ -246,6 +254,10 @@ fn a_demonstration_tells_how_to_log_in_and_leaves_nothing_behind() {
     assert_eq!(client.command(&format!("PASS {password}")).unwrap(), "+OK logged in.");
     assert!(client.command("STAT").unwrap().starts_with("+OK 4 "));
     client.quit().unwrap();
+    let text = fs::read_to_string(&said).unwrap();
+    let line = text.lines().find(|line| line.contains("--cacert")).unwrap();
+    let inside = Command::new("/bin/sh").args(["-c", line]).output().unwrap();
+    assert!(inside.stdout.starts_with(b"1 481\r\n"), "{}", String::from_utf8_lossy(&inside.stderr));
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(i32::try_from(running.child().id()).unwrap()),
         nix::sys::signal::Signal::SIGINT,

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authlib::printable::{printable, reason};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
@@ -23,8 +25,22 @@ pub(super) fn files(chain: &Path, key: &Path) -> Result<String, String> {
     };
     let certified = certified(&read(chain)?, &read(key)?).map_err(named)?;
     let first = certified.cert.first().ok_or_else(|| named("it is empty".to_owned()))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    certificate(first, now).map(named).map_err(named)
+    certificate(first, seconds_now()).map(named).map_err(named)
+}
+
+/// Whether the first certificate in `pem` is good now, and still will be when
+/// this time has passed; or why it is not.
+///
+/// # Errors
+/// It is not, or there is none.
+pub(super) fn is_good_for(pem: &[u8], time: Duration) -> Result<(), String> {
+    let first = CertificateDer::from_pem_slice(pem).map_err(|error| error.to_string())?;
+    certificate(&first, seconds_now())?;
+    certificate(&first, seconds_now().saturating_add(time.as_secs())).map(drop)
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// Whose a certificate is, and until when; or that it is not good `now`, in

@@ -68,7 +68,7 @@ impl Wish {
     }
 
     /// The key, and then its certificate.
-    fn pem(&self) -> Result<Zeroizing<String>, rcgen::Error> {
+    pub(super) fn pem(&self) -> Result<Zeroizing<String>, rcgen::Error> {
         let key = match self.kind {
             Kind::Ecdsa => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
             Kind::Rsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072)?,

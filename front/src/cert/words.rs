@@ -11,6 +11,7 @@ pub(super) const USAGE: &str = "\
 Usage: postrider cert make [--file FILE] [--name NAME]… [--days DAYS] [--rsa]
                            [--group GROUP]
        postrider cert check FILE [KEY]
+       postrider cert keep [--look] FILE
 
 make: a certificate that is signed by its own key, and that key, in one file,
 which must not be there yet.
@@ -27,6 +28,10 @@ which must not be there yet.
 
 check: whether there is a certificate chain in FILE, whether its key is in KEY,
 or in FILE too, and whether it is good today.
+
+keep: what postrider serve does where nobody names a certificate: makes one in
+FILE if it is not there, or if that was made so and its time is over; --look
+says what it would do.
 ";
 
 /// What is to be done.
@@ -36,6 +41,8 @@ pub(super) enum Call {
         chain: PathBuf,
         key: PathBuf,
     },
+    Keep(PathBuf),
+    Look(PathBuf),
     /// The monitor wants something tried.
     Assay,
     Help,
@@ -54,6 +61,9 @@ impl Call {
             (Some("make"), rest) => wish(rest).map(Call::Make).map_err(line),
             (Some("check"), [chain]) => Ok(Call::Check { chain: chain.into(), key: chain.into() }),
             (Some("check"), [chain, key]) => Ok(Call::Check { chain: chain.into(), key: key.into() }),
+            (Some("keep"), [look, file]) if look == "--look" => Ok(Call::Look(file.into())),
+            (Some("keep"), [file]) => Ok(Call::Keep(file.into())),
+            (Some("keep"), _) => Err(line("keep what?".to_owned())),
             (Some("check"), _) => Err(line("check what?".to_owned())),
             (Some(id), [_, ..]) if id.parse::<u32>().is_ok() => Ok(Call::Assay),
             (None, _) if words.is_empty() => Err(String::new()),
@@ -147,6 +157,7 @@ mod tests {
             (&["make", "--days"], "--days wants a value"),
             (&["make", "it"], "what is it?"),
             (&["check"], "check what?"),
+            (&["keep"], "keep what?"),
             (&["wish"], "what is wish?"),
             (&["wish", "1"], "what is wish?"),
         ] {

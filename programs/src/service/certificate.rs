@@ -12,6 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use authlib::printable::reason;
 
 use super::directory;
+use super::settings::Settings;
 use crate::log;
 
 /// The name of the certificate in the directory of the service, as Courier
@@ -38,13 +39,34 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Makes a certificate for this machine, with its key, in `file`, which must
-/// not be there yet. Gives a line that says what it is.
+/// The certificate in the directory of the service, where that is its own:
+/// nobody names another one. It is there, or will be made; not for who is told
+/// to listen and nothing of TLS.
+pub(super) fn own(settings: &Settings) -> Option<PathBuf> {
+    if settings.are_couriers() || settings.get("TLS_CERTFILE").is_some() {
+        return None;
+    }
+    let file = settings.directory().join(NAME);
+    let is_wanted = settings.is_set("POSTRIDER_LISTEN_TLS") || !settings.is_set("POSTRIDER_LISTEN");
+    (is_wanted || file.exists()).then_some(file)
+}
+
+/// Makes the service's own certificate if it is not there, or if its time is
+/// over and nobody has taken it over. Gives a line if it was made.
 ///
 /// # Errors
 /// A line for the log.
-pub fn make(file: &Path) -> Result<String, String> {
-    ask(&[OsStr::new("make"), OsStr::new("--file"), file.as_os_str()])
+pub(super) fn keep(file: &Path) -> Result<Option<String>, String> {
+    let said = ask(&[OsStr::new("keep"), file.as_os_str()])?;
+    Ok(Some(said).filter(|said| !said.is_empty()))
+}
+
+/// A line that says what [`keep`] would do.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub(super) fn look(file: &Path) -> Result<String, String> {
+    ask(&[OsStr::new("keep"), OsStr::new("--look"), file.as_os_str()])
 }
 
 /// Checks the certificate in `chain` and its key, which may be in the same
@@ -52,7 +74,7 @@ pub fn make(file: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// A line that says what is wrong with them.
-pub fn check(chain: &Path, key: &Path) -> Result<String, String> {
+pub(super) fn check(chain: &Path, key: &Path) -> Result<String, String> {
     ask(&[OsStr::new("check"), chain.as_os_str(), key.as_os_str()])
 }
 

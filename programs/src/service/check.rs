@@ -124,7 +124,9 @@ fn try_everything(settings: &Settings) -> bool {
         "isolation",
         Isolation::from_environment().map(|isolation| format!("{isolation:?}").to_lowercase()),
     );
-    if let Some(certificate) = &certificate {
+    if let Some(own) = certificate::own(settings) {
+        good &= say("certificate", certificate::look(&own));
+    } else if let Some(certificate) = &certificate {
         good &= say("certificate", certificate::check(&certificate.chain, &certificate.key));
     }
     good &= try_ports(settings, certificate.is_some());

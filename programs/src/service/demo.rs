@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use authlib::printable::reason;
 use zeroize::Zeroizing;
 
-use super::{directory, user};
+use super::{certificate, directory, user};
 
 /// The option.
 pub(super) const OPTION: &str = "--demo";
 /// The account's name.
 const NAME: &str = "demo";
-/// The port, if nobody else has it.
-const PORT: u16 = 1110;
+/// The ports, if nobody else has them: that for all, and that where TLS is spoken
+/// at once.
+const PORTS: [u16; 2] = [1110, 1995];
 
 /// The shortest first: it is the one to look at.
 const MESSAGES: [&[u8]; 4] = [
@@ -31,7 +32,7 @@ const MESSAGES: [&[u8]; 4] = [
 /// The directory of the demonstration. Dropping it removes it.
 pub(super) struct Demo {
     directory: PathBuf,
-    port: u16,
+    ports: [u16; 2],
     password: Zeroizing<String>,
 }
 
@@ -52,7 +53,7 @@ impl Demo {
         let directory = nix::unistd::mkdtemp(&template).map_err(|error| failed(error.into()))?;
         let octets: [u8; 5] = system::random::octets().map_err(failed)?;
         let password = Zeroizing::new(octets.iter().map(|octet| format!("{octet:02x}")).collect());
-        let demo = Demo { directory, port: free_port().map_err(failed)?, password };
+        let demo = Demo { directory, ports: free_ports().map_err(failed)?, password };
         fs::set_permissions(&demo.directory, fs::Permissions::from_mode(directory::mode()))
             .map_err(failed)?;
         let maildir = user::make(&demo.directory, NAME, uid, gid, demo.password.as_bytes())?;
@@ -62,13 +63,16 @@ impl Demo {
 
     /// The words of a command line that serves it.
     pub(super) fn words(&self) -> Vec<OsString> {
-        let listen = format!("127.0.0.1:{}", self.port);
-        vec!["--directory".into(), self.directory.clone().into(), "--listen".into(), listen.into()]
+        let [all, tls] = self.ports.map(|port| format!("127.0.0.1:{port}").into());
+        let directory = self.directory.clone().into();
+        vec!["--directory".into(), directory, "--listen".into(), all, "--listen-tls".into(), tls]
     }
 
     /// What to type.
     pub(super) fn text(&self) -> String {
-        let (port, password) = (self.port, self.password.as_str());
+        let ([port, tls_port], password) = (self.ports, self.password.as_str());
+        let certificate = self.directory.join(certificate::NAME);
+        let certificate = certificate.display();
         format!(
             "
 postrider serves {NAME}'s Maildir on 127.0.0.1, port {port}. The account is gone when you press Ctrl-C.
@@ -82,6 +86,10 @@ Try, in another terminal:
     curl -u {NAME}:{password} pop3://127.0.0.1:{port}/1             # the first message
     curl -u {NAME}:{password} pop3://127.0.0.1:{port}/ -l -X UIDL   # the unique-ids
     curl -u {NAME}:{password} pop3://127.0.0.1:{port}/3 -I -X DELE  # delete the third
+
+and inside TLS, with a certificate that it has made for itself:
+
+    curl -u {NAME}:{password} --cacert {certificate} pop3s://127.0.0.1:{tls_port}/
 
 What follows is the server's log.
 
@@ -98,10 +106,12 @@ impl Drop for Demo {
     }
 }
 
-/// Port 1110, or any free one.
-fn free_port() -> std::io::Result<u16> {
+/// The usual ports, or any free ones.
+fn free_ports() -> std::io::Result<[u16; 2]> {
     let at = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    Ok(at(PORT).or_else(|_| at(0))?.local_addr()?.port())
+    let bound = PORTS.map(|port| at(port).or_else(|_| at(0))?.local_addr());
+    let [all, tls] = bound;
+    Ok([all?.port(), tls?.port()])
 }
 
 fn deliver(maildir: &Path, uid: u32, gid: u32) -> std::io::Result<()> {

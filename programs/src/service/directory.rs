@@ -44,8 +44,9 @@ pub(super) fn userdb(directory: &Path) -> PathBuf {
 }
 
 /// A line that says what to type next; `None` where accounts are not (or not
-/// only) in the embedded store, or it cannot be read, which auth reports.
-pub(super) fn hint(directory: &Path, address: SocketAddr) -> Option<String> {
+/// only) in the embedded store, or it cannot be read, which auth reports. With
+/// TLS, if `certificate` is the service's own, which is good for this machine.
+pub(super) fn hint(directory: &Path, address: SocketAddr, certificate: Option<&Path>) -> Option<String> {
     if directory.join("authdaemonrc").exists() {
         return None;
     }
@@ -56,7 +57,12 @@ pub(super) fn hint(directory: &Path, address: SocketAddr) -> Option<String> {
     };
     Userdb::of(&userdb(directory)).enumerate(&mut each).ok()?;
     Some(match first {
-        Some(name) => format!("try it: curl -u {} pop3://{}/", harmless(&name), reachable(address)),
+        Some(name) => {
+            let (name, address) = (harmless(&name), reachable(address));
+            let certificate = certificate.filter(|_| address.ip().is_loopback());
+            let tls = certificate.map(|file| format!(" --ssl-reqd --cacert {}", harmless_path(file)));
+            format!("try it: curl -u {name}{} pop3://{address}/", tls.unwrap_or_default())
+        }
         None if usual()
             .is_some_and(|usual| fs::canonicalize(usual).is_ok_and(|usual| usual == directory)) =>
         {
@@ -77,7 +83,7 @@ fn harmless(name: &[u8]) -> &str {
 
 fn harmless_path(path: &Path) -> &str {
     let parts = path.to_str().filter(|path| path.split('/').all(|part| harmless(part.as_bytes()) == part));
-    parts.unwrap_or("DIR")
+    parts.unwrap_or("PATH")
 }
 
 /// An address that leads to who listens at `address`.
@@ -102,7 +108,7 @@ mod tests {
             [&b"a b"[..], b"$(x)", b"a;b", b"\xff", b"a\x1b"].iter().all(|name| harmless(name) == "NAME")
         );
         assert_eq!(harmless_path(Path::new("/srv/mail.d")), "/srv/mail.d");
-        assert_eq!(harmless_path(Path::new("/srv/my mail")), "DIR");
+        assert_eq!(harmless_path(Path::new("/srv/my mail")), "PATH");
     }
 
     #[test]
@@ -121,8 +127,8 @@ mod tests {
         assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, super::mode());
         assert_eq!(make(&made).unwrap(), made);
         let address = "127.0.0.1:1110".parse().unwrap();
-        assert!(hint(&made, address).unwrap().contains("postrider user add NAME --directory /"));
+        assert!(hint(&made, address, None).unwrap().contains("postrider user add NAME --directory /"));
         std::fs::write(made.join("authdaemonrc"), "").unwrap();
-        assert_eq!(hint(&made, address), None);
+        assert_eq!(hint(&made, address, None), None);
     }
 }

@@ -19,7 +19,7 @@ use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
-use super::{command, confinement, directory};
+use super::{certificate, command, confinement, directory};
 use crate::log;
 
 /// How it is called.
@@ -34,9 +34,9 @@ pub(super) fn usage() -> String {
 
 An ADDRESS is IP:PORT, *:PORT, unix:/PATH or unix:MODE:/PATH, or a list of such
 and of what couriertcpd takes. Sockets that systemd passes are listened at too.
-Without any it listens at 127.0.0.1:1110, and with a certificate also at
-127.0.0.1:1995 for clients that begin with TLS; with --courier at PORT and
-SSLPORT.
+Without any it listens at 127.0.0.1:1110, and at 127.0.0.1:1995 for clients that
+begin with TLS, with a certificate of its own if none is named; with --courier at
+PORT and SSLPORT.
 ",
         options::USAGE
     )
@@ -111,6 +111,10 @@ fn read(options: &Options) -> Result<Settings, String> {
 fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan, String> {
     let directory = directory::make(settings.directory())?;
     let programs = env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
+    let own_certificate = certificate::own(settings);
+    if let Some(made) = own_certificate.as_deref().map(certificate::keep).transpose()?.flatten() {
+        log::line(format_args!("INFO: a certificate was made: {made}"));
+    }
     let certificate = certificate(settings);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let environment = |reader| settings.environment(reader, &directory);
@@ -119,7 +123,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
     let listeners = listeners(settings, certificate.is_some(), passed, open)?;
     let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
     let hint = first.filter_map(|listener| listener.address.port()).next();
-    let hint = hint.and_then(|address| directory::hint(&directory, address));
+    let hint = hint.and_then(|address| directory::hint(&directory, address, own_certificate.as_deref()));
     Ok(Plan {
         programs: programs.ok_or("where are the other programs?")?,
         fronts: cores,
@@ -143,9 +147,11 @@ fn seconds(settings: &Settings, name: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds.into()))
 }
 
-/// The certificate that TLS_CERTFILE names, if it names one.
+/// The certificate that TLS_CERTFILE names, else the service's own, if it has
+/// one.
 pub(super) fn certificate(settings: &Settings) -> Option<Certificate> {
-    let chain = PathBuf::from(settings.get("TLS_CERTFILE")?);
+    let named = settings.get("TLS_CERTFILE").map(PathBuf::from);
+    let chain = named.or_else(|| certificate::own(settings))?;
     let key = settings.get("TLS_PRIVATE_KEYFILE").map_or_else(|| chain.clone(), PathBuf::from);
     Some(Certificate { chain, key })
 }
@@ -266,6 +272,18 @@ mod tests {
         assert_eq!(wrong, "POSTRIDER_LISTEN (--listen): Invalid port: host:110");
         let wrong = places(&["--listen-tls", "127.0.0.1:0"], false, false).unwrap_err();
         assert_eq!(wrong, "POSTRIDER_LISTEN_TLS wants a certificate (TLS_CERTFILE)");
+    }
+
+    #[test]
+    fn a_certificate_of_its_own_has_who_names_none_and_is_not_told_to_do_without() {
+        let of = |words: &[&str]| certificate(&settings(&[&["--directory", "/nowhere"], words].concat()));
+        let own = Some("/nowhere/pop3d.pem");
+        assert_eq!(of(&[]).unwrap().chain.to_str(), own);
+        assert_eq!(
+            of(&["--listen", "127.0.0.1:1", "--listen-tls", "127.0.0.1:2"]).unwrap().key.to_str(),
+            own
+        );
+        assert!(of(&["--listen", "127.0.0.1:1"]).is_none());
     }
 
     #[test]

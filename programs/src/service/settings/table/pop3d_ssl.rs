@@ -68,7 +68,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: Text,
         status: Honoured,
         default: "",
-        about: "the certificate chain, in PEM; its key may be in the same file",
+        about: "the certificate chain, in PEM; its key may be in the same file. Else `pop3d.pem` in the directory, which is \
+            made if it is not there and `POSTRIDER_LISTEN` is not set alone",
     },
     Setting {
         name: "TLS_PRIVATE_KEYFILE",

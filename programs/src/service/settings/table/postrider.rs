@@ -33,8 +33,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: List,
         status: Honoured,
         default: "",
-        about: "where to listen for clients that begin with TLS (`--listen-tls`); else, with a certificate and without \
-            `POSTRIDER_LISTEN`, 127.0.0.1:1995",
+        about: "where to listen for clients that begin with TLS (`--listen-tls`); else, without `POSTRIDER_LISTEN`, \
+            127.0.0.1:1995",
     },
     Setting {
         name: "POSTRIDER_AUTOLOGOUT",
