@@ -123,6 +123,16 @@ fn rename_in_two_steps(old: BorrowedFd<'_>, from: &[u8], new: BorrowedFd<'_>, to
     }
 }
 
+/// Makes what is in the file durable.
+///
+/// File systems that have nothing to do for it say EINVAL.
+pub(crate) fn sync_data(file: impl AsFd) -> io::Result<()> {
+    match rustix::fs::fdatasync(file) {
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Makes the changes to the directory's entries durable.
 ///
 /// File systems that have nothing to do for it say EINVAL.

@@ -57,7 +57,7 @@ pub(crate) struct Known {
     /// When it was read.
     lead: Lead,
     /// The size list as long as its stamp is not settled. Held, no other file
-    /// can have its inode; and nobody but us, under the lock, writes into it.
+    /// can have its inode; and who adds to it makes it longer.
     list: Mutex<Option<File>>,
     /// When `tmp/` was cleaned, in Unix seconds.
     cleaned: AtomicU64,

@@ -24,6 +24,7 @@ mod beneath;
 mod count;
 mod directories;
 mod known;
+mod lines;
 mod listing;
 mod listings;
 mod lock;

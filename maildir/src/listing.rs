@@ -7,11 +7,16 @@ use std::io::{self, BufRead};
 use crate::name;
 use crate::scan::Names;
 use crate::size::Size;
-use crate::size_list::{self, GREATEST, Header, Line};
+use crate::size_list::{self, GREATEST, Header, Line, Mark, Numbers};
 use crate::unique_id::{Id, UniqueId};
 
 /// Files with one unique name among which a line's file is looked for.
 const SHARING: usize = 16;
+
+/// Lines from which on a list is large: what is new is added at its end, and
+/// there are numbers reserved for that (ledger 332).
+const LARGE: usize = 256;
+const RESERVE: u64 = 1000;
 
 /// What is known of one message.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,8 +63,11 @@ pub(crate) struct Listing {
     is_exact: bool,
     /// Whether the list should be written although no unique-id is new.
     pub(crate) is_untidy: bool,
+    /// Whether the last line of the list has no LF: somebody may be adding to it.
+    pub(crate) is_torn: bool,
     next: u64,
     validity: u64,
+    reserved: u64,
     /// The greatest uid that was ever given with `validity`, and with the time
     /// of this login as validity.
     used: u64,
@@ -86,22 +94,30 @@ impl Listing {
             keeps_missing: false,
             is_exact: false,
             is_untidy: false,
+            is_torn: false,
             next: 1,
             validity: now,
+            reserved: 0,
             used: 0,
             used_now: 0,
             now,
         }
     }
 
-    /// Reads a list, and keeps of it what belongs to `names`.
+    /// Reads a list, and keeps of it what belongs to `names`. A last line without
+    /// LF is one that somebody is writing, unless the list is `at_rest`.
     ///
     /// # Errors
     /// Those of reading.
-    pub(crate) fn read(names: Names, list: &mut impl BufRead, now: u64) -> io::Result<Listing> {
-        let mut reading =
-            Reading { listing: Listing::empty(names, now), header: None, marked: false, lines: 0, guess: 0 };
-        size_list::for_each_line(list, |line| reading.line(line))?;
+    pub(crate) fn read(
+        names: Names,
+        list: &mut impl BufRead,
+        at_rest: bool,
+        now: u64,
+    ) -> io::Result<Listing> {
+        let listing = Listing::empty(names, now);
+        let mut reading = Reading { listing, header: None, mark: None, at_rest, lines: 0, guess: 0 };
+        reading.listing.is_torn = !size_list::for_each_line(list, |line, ended| reading.line(line, ended))?;
         Ok(reading.finish())
     }
 
@@ -115,18 +131,32 @@ impl Listing {
         self.drafts.iter().filter(|draft| draft.wants_id()).count()
     }
 
+    /// What the list says about uids to come, or will when it is written.
+    pub(crate) fn numbers(&self) -> Numbers {
+        let next = self.next.max(self.used.saturating_add(1));
+        Numbers { next, validity: self.validity, reserved: self.reserved }
+    }
+
+    /// Whether it is enough to add lines to the list for the messages that have no
+    /// unique-id yet.
+    pub(crate) fn can_grow(&self) -> bool {
+        let is_fine = !self.is_untidy && !self.is_torn && !self.can_shrink();
+        is_fine && self.numbers().have_room_for(self.unassigned())
+    }
+
     /// Gives each message that has none a unique-id that no message ever had.
     ///
     /// # Errors
     /// If there are no more numbers, which no honest list gets to.
     pub(crate) fn assign(&mut self) -> io::Result<()> {
-        self.next = self.next.max(self.used.saturating_add(1));
+        self.next = self.numbers().next;
         for draft in self.drafts.iter_mut().filter(|draft| draft.wants_id()) {
             if self.next > GREATEST {
                 if self.validity == self.now || self.used_now >= GREATEST {
                     return Err(io::Error::other("no more unique-ids"));
                 }
                 (self.validity, self.next) = (self.now, self.used_now + 1);
+                self.reserved = 0;
             }
             draft.id = Some(Id::Numbered { uid: self.next, validity: self.validity });
             draft.is_new = true;
@@ -135,25 +165,35 @@ impl Listing {
         Ok(())
     }
 
-    /// Writes the list.
+    /// Writes the list, and reserves numbers if it is a large one.
     ///
     /// # Errors
     /// Those of writing.
-    pub(crate) fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
-        size_list::write_header(out, self.next.max(self.used.saturating_add(1)), self.validity)?;
-        for (name, draft) in self.names.iter().zip(&self.drafts) {
-            let (uid, validity) = match draft.id {
-                Some(Id::Numbered { uid, validity }) => (uid, validity),
-                Some(Id::Name { validity }) => (0, validity),
-                Some(Id::File { .. }) | None => continue,
+    pub(crate) fn write(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        let large = self.drafts.len() >= LARGE;
+        let reserved = self.numbers().next.saturating_add(RESERVE);
+        self.reserved = if large && reserved <= GREATEST { reserved } else { 0 };
+        size_list::write_header(out, &self.numbers())?;
+        self.lines(|_| true).try_for_each(|line| size_list::write_line(out, &line))
+    }
+
+    /// The lines of messages whose unique-ids are new.
+    pub(crate) fn new_lines(&self) -> impl Iterator<Item = Line<'_>> {
+        self.lines(|draft| draft.is_new)
+    }
+
+    fn lines(&self, wanted: impl Fn(&Draft) -> bool) -> impl Iterator<Item = Line<'_>> {
+        let all = self.names.iter().zip(&self.drafts).filter(move |(_, draft)| wanted(draft));
+        all.filter_map(|(name, draft)| {
+            let (uid, validity) = match draft.id? {
+                Id::Numbered { uid, validity } => (uid, validity),
+                Id::Name { validity } => (0, validity),
+                Id::File { .. } => return None,
             };
-            if size_list::can_hold(name) {
-                let (octets, utf8) =
-                    (draft.size.map(|size| size.octets), draft.size.is_some_and(|size| size.utf8));
-                size_list::write_line(out, &Line { name, octets, uid, validity, utf8 })?;
-            }
-        }
-        Ok(())
+            let (octets, utf8) =
+                (draft.size.map(|size| size.octets), draft.size.is_some_and(|size| size.utf8));
+            size_list::can_hold(name).then_some(Line { name, octets, uid, validity, utf8 })
+        })
     }
 
     /// Writes the entries of the `old` list for files that were not seen, behind
@@ -163,7 +203,7 @@ impl Listing {
     /// Those of reading and writing.
     pub(crate) fn write_missing(&self, old: &mut impl BufRead, out: &mut impl io::Write) -> io::Result<()> {
         let mut written = Ok(());
-        size_list::for_each_line(old, |line| {
+        size_list::for_each_line(old, |line, _| {
             let Some(line) = Line::parse(line).filter(|line| self.has_no_file(line.name)) else { return };
             let octets = line.octets.filter(|_| self.is_exact);
             if written.is_ok() {
@@ -232,14 +272,16 @@ impl Listing {
 struct Reading {
     listing: Listing,
     header: Option<Header>,
-    marked: bool,
+    mark: Option<Mark>,
+    /// Whether nobody is writing.
+    at_rest: bool,
     lines: usize,
     /// Where the next line's file should be, the list being in order mostly.
     guess: usize,
 }
 
 impl Reading {
-    fn line(&mut self, line: &[u8]) {
+    fn line(&mut self, line: &[u8], ended: bool) {
         self.lines += 1;
         if self.lines == 1 {
             self.header = Header::parse(line);
@@ -249,10 +291,28 @@ impl Reading {
             }
         } else if self.header.is_some_and(|header| header.is_understood()) {
             match Line::parse(line) {
-                Some(line) => self.message(&line),
-                None => self.marked |= self.lines == 2 && size_list::is_mark(line),
+                Some(line) if ended || !self.is_added_to() => self.message(&line),
+                // Cut short by a crash; Courier believes it too. What was behind may be missing.
+                Some(line) if self.at_rest => self.message(&Line { octets: None, ..line }),
+                Some(_) => {}
+                None if self.lines == 2 => self.mark(Mark::parse(line)),
+                None => {}
             }
         }
+    }
+
+    fn mark(&mut self, mark: Option<Mark>) {
+        self.mark = mark;
+        if let (Some(Mark { next: Some(next) }), Some(header)) = (mark, self.header)
+            && next < header.next
+        {
+            (self.listing.next, self.listing.reserved) = (next.max(1), header.next);
+        }
+    }
+
+    /// Whether lines are added to the list at its end.
+    fn is_added_to(&self) -> bool {
+        self.listing.reserved > 0
     }
 
     fn message(&mut self, line: &Line<'_>) {
@@ -304,7 +364,8 @@ impl Reading {
     }
 
     fn finish(self) -> Listing {
-        let Reading { mut listing, header, marked, .. } = self;
+        let Reading { mut listing, header, mark, .. } = self;
+        let marked = mark.is_some();
         listing.is_exact = marked;
         listing.is_untidy |= !marked || !header.is_some_and(|header| header.is_current());
         if !marked {
@@ -334,7 +395,7 @@ mod tests {
     }
 
     fn read(files: &[&[u8]], list: &str) -> Listing {
-        Listing::read(names(files), &mut list.as_bytes(), NOW).unwrap()
+        Listing::read(names(files), &mut list.as_bytes(), true, NOW).unwrap()
     }
 
     fn ids(listing: &Listing) -> Vec<String> {
@@ -446,7 +507,7 @@ mod tests {
         let files: [&[u8]; 5] = [b":2,", b"a b:2,", b"c:2,", b"c:2,S", &long];
         let mut list = b"/3 9 17\n:2, 1 0:0:0\na b:2, 1 0:17:0\nc:2, 1 0:0:0\nc:2,S 1 0:0:0\n".to_vec();
         list.extend([&long[..], b" 1 0:0:0\n"].concat());
-        let mut listing = Listing::read(names(&files), &mut list.as_slice(), NOW).unwrap();
+        let mut listing = Listing::read(names(&files), &mut list.as_slice(), true, NOW).unwrap();
         listing.assign().unwrap();
         let long = String::from_utf8(long.to_vec()).unwrap();
         assert_eq!(ids(&listing), ["UID9-17", "a+20b", "c", "UID10-17", &long]);
@@ -519,7 +580,7 @@ mod tests {
     const OLD: &[u8] = b"/3 9 111\n#postrider:exact-octets\n1.a:2, 10 1:111:0\n2.b:2, 20 2:111:1\n";
 
     fn written(old: &[u8], seen: &[&[u8]]) -> String {
-        let mut listing = Listing::read(Names::new(seen.iter().copied()), &mut &old[..], 222).unwrap();
+        let mut listing = Listing::read(Names::new(seen.iter().copied()), &mut &old[..], true, 222).unwrap();
         listing.keeps_missing = true;
         assert!(listing.has_missing && !listing.can_shrink());
         let mut out = Vec::new();
@@ -533,7 +594,7 @@ mod tests {
         let list = written(OLD, &[b"1.a:2,S"]);
         assert_eq!(list, "/3 9 111\n#postrider:exact-octets\n1.a:2,S 10 1:111:0\n2.b:2, 20 2:111:1\n");
         let later = Names::new([b"1.a:2,S".as_slice(), b"2.b:2,S"]);
-        let listing = Listing::read(later, &mut list.as_bytes(), 222).unwrap();
+        let listing = Listing::read(later, &mut list.as_bytes(), true, 222).unwrap();
         assert_eq!((listing.unassigned(), listing.has_missing), (0, false));
     }
 
@@ -552,7 +613,7 @@ mod tests {
         ) {
             let list = [&[header], lines.as_slice()].concat().join(&b'\n');
             let files = || Names::new(files.iter().map(Vec::as_slice));
-            let mut listing = Listing::read(files(), &mut list.as_slice(), NOW).unwrap();
+            let mut listing = Listing::read(files(), &mut list.as_slice(), true, NOW).unwrap();
             let known = ids(&listing);
             if listing.assign().is_err() {
                 // A list may have used up all numbers.
@@ -568,7 +629,7 @@ mod tests {
             // What is written is read back, whatever comes or goes.
             let mut written = Vec::new();
             listing.write(&mut written).unwrap();
-            let again = Listing::read(files(), &mut written.as_slice(), NOW + 1).unwrap();
+            let again = Listing::read(files(), &mut written.as_slice(), true, NOW + 1).unwrap();
             let listable = |index: &usize| size_list::can_hold(listing.names.get(*index).unwrap());
             for index in (0..shown.len()).filter(listable) {
                 prop_assert_eq!(&ids(&again)[index], &shown[index]);
@@ -576,7 +637,7 @@ mod tests {
             prop_assert!(!again.has_missing);
 
             // And no number comes again for another message.
-            let mut later = Listing::read(names(&[b"another"]), &mut written.as_slice(), NOW + 1).unwrap();
+            let mut later = Listing::read(names(&[b"another"]), &mut written.as_slice(), true, NOW + 1).unwrap();
             later.assign().unwrap();
             prop_assert!(!shown.contains(&ids(&later)[0]));
         }
@@ -584,7 +645,7 @@ mod tests {
         #[test]
         fn no_bytes_are_too_strange_for_a_list(list: Vec<u8>, files in proptest::collection::vec(name(), 0..4)) {
             let names = Names::new(files.iter().map(Vec::as_slice));
-            let listing = Listing::read(names, &mut list.as_slice(), NOW).unwrap();
+            let listing = Listing::read(names, &mut list.as_slice(), true, NOW).unwrap();
             prop_assert!(listing.drafts.len() <= files.len());
         }
     }

@@ -14,13 +14,14 @@ use rustix::fs::{OFlags, Stat};
 
 use crate::beneath;
 use crate::directories::Directories;
+use crate::lines;
 use crate::listing::{Draft, Listing};
 use crate::lock::Lock;
 use crate::notice::{Error, Notice};
 use crate::scan::{self, Names, Scan};
 use crate::size::Reader;
 use crate::size_list;
-use crate::stamp::Stamp;
+use crate::stamp::{self, Stamp};
 use crate::temporary;
 use crate::unique_id::Id;
 use crate::watch::READINGS;
@@ -33,6 +34,9 @@ const LIST_BUFFER: usize = 64 * 1024;
 
 /// Bytes of the largest list that is read: some ten million messages.
 const LARGEST: i64 = 1 << 30;
+
+/// How long a list is young.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// A listing, and what it was read from.
 pub(crate) struct Opened {
@@ -63,7 +67,7 @@ pub(crate) fn open(
     patience: Duration,
     notices: &mut dyn FnMut(Notice),
 ) -> Result<Opened, Error> {
-    let mut reading = Reading::take(directories, now)?;
+    let mut reading = Reading::take(directories, false, now)?;
     reading.measure(directories, None, notices);
     if reading.has_nothing_to_save() {
         return Ok(reading.opened(true));
@@ -73,7 +77,7 @@ pub(crate) fn open(
     let saved = match Lock::take(&directories.root, patience) {
         Ok(Some(_lock)) => {
             if !reading.is_current(directories) {
-                let mut fresh = Reading::take(directories, now)?;
+                let mut fresh = Reading::take(directories, true, now)?;
                 fresh.measure(directories, Some(&reading.listing), notices);
                 reading = fresh;
             }
@@ -100,11 +104,11 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads `cur/` and the list.
+    /// Reads `cur/` and the list, in which nobody writes if we are `locked`.
     ///
     /// The list is opened first: what another session adds to a newer list may
     /// be younger than our reading of `cur/`, and would look as if it had vanished.
-    fn take(directories: &Directories, now: u64) -> Result<Reading, Error> {
+    fn take(directories: &Directories, locked: bool, now: u64) -> Result<Reading, Error> {
         let mut list = match beneath::regular_file(&directories.root, NAME, OFlags::RDONLY) {
             Ok((_, stat)) if stat.st_size > LARGEST => {
                 return Err(Error::SizeList(io::ErrorKind::FileTooLarge.into()));
@@ -115,7 +119,7 @@ impl Reading {
         };
         let mut scan = directories.cur_dir().and_then(scan::scan).map_err(Error::NoCur)?;
         let (mut complete, mut quiet) = (scan.complete, scan.quiet);
-        let mut listing = read_list(list.as_mut(), scan.names, now)?;
+        let mut listing = read_list(list.as_mut(), scan.names, locked, now)?;
         for _ in 1..READINGS {
             if complete || !listing.has_missing {
                 break;
@@ -123,17 +127,25 @@ impl Reading {
             scan = Scan { names: listing.names, complete, quiet };
             scan = directories.cur_dir().and_then(|cur| scan.again(cur)).map_err(Error::NoCur)?;
             (complete, quiet) = (scan.complete, scan.quiet);
-            listing = read_list(list.as_mut(), scan.names, now)?;
+            listing = read_list(list.as_mut(), scan.names, locked, now)?;
         }
         // What was not seen may have been renamed all the time (ledger 311).
         listing.keeps_missing = listing.has_missing && !complete;
         identify_unlistable(directories, &mut listing);
+        if let Some((file, stat)) = &list
+            && is_young(stat)
+        {
+            make_durable(file, directories).map_err(Error::SizeList)?;
+        }
         Ok(Reading { list, listing, cur: quiet })
     }
 
-    /// Whether the list is still the one that was read. It is opened to see
-    /// that: over NFS, a name alone may be answered from a cache.
+    /// Whether the list is still the one that was read, and was read whole. It is
+    /// opened to see that: over NFS, a name alone may be answered from a cache.
     fn is_current(&self, directories: &Directories) -> bool {
+        if self.listing.is_torn {
+            return false;
+        }
         match (&self.list, beneath::regular_file(&directories.root, NAME, OFlags::RDONLY)) {
             (Some((_, then)), Ok((_, now))) => {
                 let key =
@@ -188,7 +200,15 @@ impl Reading {
     }
 
     fn save(&mut self, directories: &Directories) -> io::Result<()> {
+        let can_grow = self.listing.can_grow();
         self.listing.assign()?;
+        if can_grow
+            && let Some((_, stat)) = &self.list
+            && let Some(grown) = lines::add(&directories.root, stat, self.listing.new_lines())?
+        {
+            self.list = Some(grown);
+            return Ok(());
+        }
         let Reading { list, listing, .. } = self;
         let written = temporary::replace(
             directories.tmp_dir()?,
@@ -238,11 +258,29 @@ impl Reading {
 }
 
 /// Brings `names` together with the list, if there is one.
-fn read_list(list: Option<&mut (File, Stat)>, names: Names, now: u64) -> Result<Listing, Error> {
+fn read_list(
+    list: Option<&mut (File, Stat)>,
+    names: Names,
+    locked: bool,
+    now: u64,
+) -> Result<Listing, Error> {
     let Some((file, _)) = list else { return Ok(Listing::unknown(names, now)) };
     file.rewind()
-        .and_then(|()| Listing::read(names, &mut BufReader::with_capacity(LIST_BUFFER, file), now))
+        .and_then(|()| Listing::read(names, &mut BufReader::with_capacity(LIST_BUFFER, file), locked, now))
         .map_err(Error::SizeList)
+}
+
+/// Whether what is in the list may not have reached the disk: the kernel writes
+/// what has been waiting for half a minute.
+fn is_young(list: &Stat) -> bool {
+    stamp::now().saturating_sub(Stamp::of(list).changed()) < YOUNG
+}
+
+/// Who wrote the list may have been killed before it was on the disk, or may be
+/// about to sync it.
+fn make_durable(list: &File, directories: &Directories) -> io::Result<()> {
+    beneath::sync_data(list)?;
+    beneath::sync_directory(&directories.root)
 }
 
 /// Gives messages that no list can hold, and that could not be given their
@@ -328,12 +366,12 @@ mod tests {
     #[test]
     fn a_list_that_another_session_wrote_meanwhile_is_not_current() {
         let mailbox = mailbox(&["1.a:2,"]);
-        let early = Reading::take(&mailbox.directories, NOW).unwrap();
+        let early = Reading::take(&mailbox.directories, false, NOW).unwrap();
         assert!(early.is_current(&mailbox.directories));
         opened(&mailbox).unwrap();
         assert!(!early.is_current(&mailbox.directories));
 
-        let later = Reading::take(&mailbox.directories, NOW).unwrap();
+        let later = Reading::take(&mailbox.directories, false, NOW).unwrap();
         assert!(later.is_current(&mailbox.directories));
         fs::write(mailbox.path.join("cur/2.b:2,"), "").unwrap();
         opened(&mailbox).unwrap();
@@ -348,7 +386,7 @@ mod tests {
         fs::create_dir(mailbox.path.join("cur/1.a:2,")).unwrap();
         let couriers = "/3 8 17\n1.a:2, 5 5:17:0\n2.b:2, 5 6:17:0\n3.c:2, 5 7:17:0\n";
         let names = Names::new([b"1.a:2,".as_slice(), b"2.b:2,", b"3.c:2,", b"4.d:2,"]);
-        let listing = Listing::read(names, &mut couriers.as_bytes(), NOW).unwrap();
+        let listing = Listing::read(names, &mut couriers.as_bytes(), true, NOW).unwrap();
         let mut reading = Reading { list: None, listing, cur: None };
         let mut notices = Vec::new();
         reading.measure(&mailbox.directories, None, &mut |notice| notices.push(notice.to_string()));
@@ -373,10 +411,10 @@ mod tests {
     #[test]
     fn what_an_earlier_reading_counted_is_not_read_again() {
         let mailbox = mailbox(&["1.a:2,", "2.b:2,"]);
-        let mut early = Reading::take(&mailbox.directories, NOW).unwrap();
+        let mut early = Reading::take(&mailbox.directories, false, NOW).unwrap();
         early.measure(&mailbox.directories, None, &mut |_| ());
         fs::write(mailbox.path.join("cur/1.a:2,"), "another length").unwrap();
-        let mut later = Reading::take(&mailbox.directories, NOW).unwrap();
+        let mut later = Reading::take(&mailbox.directories, false, NOW).unwrap();
         later.measure(&mailbox.directories, Some(&early.listing), &mut |_| ());
         let octets = |reading: &Reading| reading.listing.drafts[0].size.map(|size| size.octets);
         assert_eq!(octets(&later), octets(&early));

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! /3 19 1795397094                                     version, next uid, uidvalidity
-//! #postrider:exact-octets                              our mark, see MARK
+//! #postrider:exact-octets                              our mark, see [`Mark`]
 //! 1000000014.M1P1.host,S=99:2, 57 14:1795397094:0      name, octets, uid:uidvalidity:utf8
 //! ```
 
@@ -16,17 +16,56 @@ const VERSION: u64 = 3;
 /// `long` holds, so that Courier reads the same number.
 pub(crate) const GREATEST: u64 = i64::MAX as u64;
 
-/// The line by which a list says that its octets are those that are sent.
-///
-/// Courier counts otherwise, so a list that it wrote gives no exact octets. It
-/// ignores this line, having no space in it, and drops it when it writes
-/// (ledger 304).
+/// The beginning of our mark.
 const MARK: &[u8] = b"#postrider:exact-octets";
 
 /// Bytes of the longest line that can be meant: a file name, four numbers,
 /// and what is between them, with room to spare. Longer ones are skipped
 /// (ledger 315).
 const LONGEST_LINE: usize = 512;
+
+/// The line by which a list says that its octets are those that are sent.
+///
+/// Courier counts otherwise, so a list that it wrote gives no exact octets. It
+/// ignores this line, having no space in it, and drops it when it writes
+/// (ledger 304).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The next uid to give, if the first line has a later one: as
+    /// `#postrider:exact-octets:19`. Those between are for lines that are added
+    /// at the end (ledger 332).
+    pub(crate) next: Option<u64>,
+}
+
+impl Mark {
+    /// Reads the second line; `None` if it is not our mark.
+    pub(crate) fn parse(line: &[u8]) -> Option<Mark> {
+        match line.strip_prefix(MARK)? {
+            b"" => Some(Mark { next: None }),
+            next => Some(Mark { next: Some(number(next.strip_prefix(b":")?)?) }),
+        }
+    }
+}
+
+/// What a list says about uids to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The next uid to give.
+    pub(crate) next: u64,
+    /// Belongs to it.
+    pub(crate) validity: u64,
+    /// The one that the first line has. Up to it uids can be given without
+    /// writing that line again.
+    pub(crate) reserved: u64,
+}
+
+impl Numbers {
+    /// Whether so many uids can be given by adding lines at the end.
+    pub(crate) fn have_room_for(&self, uids: usize) -> bool {
+        let uids = u64::try_from(uids).unwrap_or(u64::MAX);
+        self.next.saturating_add(uids) <= self.reserved
+    }
+}
 
 /// The first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,20 +150,19 @@ fn octets_of(field: &[u8]) -> Option<Option<u64>> {
     Some(number(field).filter(|octets| *octets <= GREATEST))
 }
 
-/// Whether `line` is our mark.
-pub(crate) fn is_mark(line: &[u8]) -> bool {
-    line == MARK
-}
-
 /// Whether a message of this name can be written: an LF would end its line.
 pub(crate) fn can_hold(name: &[u8]) -> bool {
     memchr::memchr(b'\n', name).is_none()
 }
 
 /// Writes the first line and the mark.
-pub(crate) fn write_header(out: &mut impl Write, next: u64, validity: u64) -> io::Result<()> {
-    writeln!(out, "/{VERSION} {next} {validity}")?;
+pub(crate) fn write_header(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
+    let Numbers { next, validity, reserved } = *numbers;
+    writeln!(out, "/{VERSION} {} {validity}", next.max(reserved))?;
     out.write_all(MARK)?;
+    if next < reserved {
+        write!(out, ":{next}")?;
+    }
     out.write_all(b"\n")
 }
 
@@ -139,9 +177,10 @@ pub(crate) fn write_line(out: &mut impl Write, line: &Line<'_>) -> io::Result<()
     writeln!(out, " {}:{}:{}", line.uid, line.validity, u8::from(line.utf8))
 }
 
-/// Hands the lines of `input` without their LF to `each`, those that are too
-/// long to be meant left out; no more than one line is held.
-pub(crate) fn for_each_line(input: &mut impl BufRead, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+/// Hands the lines of `input` without their LF to `each`, and whether they had
+/// one; those that are too long to be meant are left out, and no more than one line
+/// is held. Gives whether the input ends with an LF, if it is not empty.
+pub(crate) fn for_each_line(input: &mut impl BufRead, mut each: impl FnMut(&[u8], bool)) -> io::Result<bool> {
     let mut part = Vec::with_capacity(LONGEST_LINE);
     let mut too_long = false;
     loop {
@@ -158,10 +197,10 @@ pub(crate) fn for_each_line(input: &mut impl BufRead, mut each: impl FnMut(&[u8]
             start = end + 1;
             if !too_long && part.len() + piece.len() <= LONGEST_LINE {
                 if part.is_empty() {
-                    each(piece);
+                    each(piece, true);
                 } else {
                     part.extend_from_slice(piece);
-                    each(&part);
+                    each(&part, true);
                 }
             }
             part.clear();
@@ -175,10 +214,11 @@ pub(crate) fn for_each_line(input: &mut impl BufRead, mut each: impl FnMut(&[u8]
         let taken = buffer.len();
         input.consume(taken);
     }
-    if !too_long && !part.is_empty() {
-        each(&part);
+    let is_whole = part.is_empty() && !too_long;
+    if !is_whole && !too_long {
+        each(&part, false);
     }
-    Ok(())
+    Ok(is_whole)
 }
 
 #[cfg(test)]
@@ -234,10 +274,30 @@ mod tests {
         assert_eq!(Line::parse(b"a 99999999999999999999999 1:2:0").unwrap().octets, None);
     }
 
+    #[test]
+    fn a_mark_may_have_the_next_number() {
+        let mark = |next| Some(Mark { next });
+        assert_eq!(Mark::parse(b"#postrider:exact-octets"), mark(None));
+        assert_eq!(Mark::parse(b"#postrider:exact-octets:19"), mark(Some(19)));
+        for other in
+            [b"#postrider:exact-octets:".as_slice(), b"#postrider:exact-octets 1", b"#postrider:", b""]
+        {
+            assert_eq!(Mark::parse(other), None, "{}", other.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_last_line_without_lf_is_told_of() {
+        let is_whole = |input: &[u8]| for_each_line(&mut &input[..], |_, _| ()).unwrap();
+        assert!(is_whole(b"") && is_whole(b"a\n") && is_whole(b"a\n\n"));
+        assert!(!is_whole(b"a") && !is_whole(b"a\nb"));
+        assert!(!is_whole(&[b'x'; 3 * LONGEST_LINE]));
+    }
+
     fn lines_of(input: &[u8], buffer: usize) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
         let mut reader = io::BufReader::with_capacity(buffer, input);
-        for_each_line(&mut reader, |line| lines.push(line.to_vec())).unwrap();
+        for_each_line(&mut reader, |line, _| lines.push(line.to_vec())).unwrap();
         lines
     }
 
@@ -261,7 +321,7 @@ mod tests {
             write_line(&mut written, &line).unwrap();
             prop_assert_eq!(written.pop(), Some(b'\n'));
             prop_assert_eq!(Line::parse(&written), Some(line));
-            prop_assert!(!is_mark(&written));
+            prop_assert_eq!(Mark::parse(&written), None);
         }
 
         #[test]

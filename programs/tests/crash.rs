@@ -87,6 +87,43 @@ fn the_first_login_ever() {
     });
 }
 
+#[test]
+fn a_list_to_which_new_mail_is_added() {
+    kill_everywhere(&Scenario {
+        files: &[
+            ("cur/1000000001.a.h:2,", "Subject: a\n\n"),
+            ("cur/1000000002.b.h:2,S", "Subject: b\n\n"),
+            ("new/1000000003.c.h", "Subject: c\n\n"),
+            ("new/1000000004.d.h", "Subject: d\n\n"),
+            (
+                "courierpop3dsizelist",
+                "/3 1007 1795397094\n#postrider:exact-octets:7\n1000000001.a.h:2, 14 5:1795397094:0\n\
+                 1000000002.b.h:2, 14 6:1795397094:0\n",
+            ),
+        ],
+        script: "UIDL\r\nRETR 2\r\nRETR 4\r\nDELE 1\r\nDELE 4\r\nQUIT\r\n",
+        deleted: &["a", "d"],
+    });
+}
+
+#[test]
+fn a_list_that_a_crash_has_cut_short() {
+    kill_everywhere(&Scenario {
+        files: &[
+            ("cur/1000000001.a.h:2,", "Subject: a\n\n"),
+            ("cur/1000000002.b.h:2,S", "Subject: b\n\n"),
+            ("cur/1000000003.c.h:2,", "Subject: c\n\n"),
+            (
+                "courierpop3dsizelist",
+                "/3 1007 1795397094\n#postrider:exact-octets:6\n1000000001.a.h:2, 14 5:1795397094:0\n\
+                 1000000002.b.h:2, 14 6:1795",
+            ),
+        ],
+        script: "UIDL\r\nDELE 1\r\nQUIT\r\n",
+        deleted: &["a"],
+    });
+}
+
 /// Kills the session at its first call, at its second, and so on until it gets
 /// through.
 fn kill_everywhere(scenario: &Scenario) {

@@ -23,8 +23,9 @@ const MESSAGES: usize = 1000;
 const ARRIVALS: usize = 25;
 
 /// Who serves the sessions, one after the other: all programs at once, there
-/// and back, then one program at a time.
-const SESSIONS: [Cast; 9] = [
+/// and back, then one program at a time; at last a list of ours to which we have
+/// added (ledger 332).
+const SESSIONS: [Cast; 14] = [
     Cast::COURIER,
     Cast::OURS,
     Cast::COURIER,
@@ -32,6 +33,11 @@ const SESSIONS: [Cast; 9] = [
     Cast { couriertcpd: Side::Ours, ..Cast::COURIER },
     Cast { couriertcpd: Side::Ours, login: Login::Socket, ..Cast::COURIER },
     Cast { courierpop3d: Side::Ours, ..Cast::COURIER },
+    Cast::OURS,
+    Cast::COURIER,
+    Cast::OURS,
+    Cast::COURIER,
+    Cast::OURS,
     Cast::OURS,
     Cast::COURIER,
 ];
