@@ -1,11 +1,14 @@
 //! TLS of the integrated service by rustls, and what makes and checks its
-//! certificates: for postrider-front and postrider-cert.
+//! certificates: for postrider-front, postrider-cert and
+//! postrider-proxy.
 //!
 //! A package of its own, so that no program that opens mail links TLS.
 
 mod binding;
 pub mod cert;
+mod connector;
 mod server;
 mod session;
 
+pub use connector::make_connector;
 pub use server::make_server;

@@ -109,6 +109,8 @@ pub const SHUTTING_DOWN: Reply = "-ERR [SYS/TEMP] The server is shutting down, p
 // Between the states: the reply to PASS that the maildrop gives.
 /// The maildrop is open.
 pub const LOGGED_IN: Reply = "+OK logged in.";
+/// The maildrop is another server's, and that has let us in (reference: wire 15).
+pub const CONNECTED_TO_PROXY: Reply = "+OK Connected to proxy server.";
 /// The administrator has set the sticky bit on the home directory.
 pub const LOCKED: Reply =
     "-ERR [SYS/TEMP] Your account is temporarily unavailable (+t bit set on home directory).";

@@ -24,6 +24,7 @@ mod pidfile;
 pub mod pipe_face;
 pub mod places;
 pub mod prompt;
+mod proxy;
 pub mod proxy_header;
 pub mod pw2userdb;
 pub mod service;

@@ -162,6 +162,20 @@ impl Session {
         line(format_args!("INFO: LOGIN, {self}{stls}"));
     }
 
+    /// Another server has let it in.
+    pub fn proxied(&self, protocol: &str) {
+        let (protocol, stls) = (Harmless(protocol.as_bytes()), self.tls_suffix());
+        line(format_args!("INFO: LOGIN, {self}, protocol={protocol}{stls}"));
+    }
+
+    /// The session there has ended, after so many octets from and to the client.
+    pub fn left_proxy(&self, protocol: &str, rcvd: u64, sent: u64, time: Duration) {
+        let (protocol, time, stls) = (Harmless(protocol.as_bytes()), time.as_secs(), self.tls_suffix());
+        line(format_args!(
+            "DEBUG: Disconnected, {self}, protocol={protocol}, rcvd={rcvd}, sent={sent}, time={time}{stls}"
+        ));
+    }
+
     /// The sticky bit is on.
     pub fn locked(&self) {
         line(format_args!("INFO: LOCKED, {self}"));

@@ -149,7 +149,7 @@ fn check_shows_settings_and_finds_nothing_wrong_where_nothing_is() {
     let (certificate, key) = house.certificates().server();
     let (address, directory) = (own_address(), house.directory());
     let pop3d = format!(
-        "PORT={}.{}\nPIDFILE=/run/x\nMY_PASSWORD=hunter2\nPOP3_PROXY=0\n",
+        "PORT={}.{}\nPIDFILE=/run/x\nMY_PASSWORD=hunter2\nMAILDIR_SKIP_SYMLINK_CHECKS=0\n",
         address.ip(),
         address.port()
     );
@@ -162,7 +162,7 @@ fn check_shows_settings_and_finds_nothing_wrong_where_nothing_is() {
         format!("PORT={}.{} ({}:1): mapped: POSTRIDER_LISTEN", address.ip(), address.port(), text(&path)),
         format!("PIDFILE=/run/x ({}:2): not needed: ", text(&path)),
         format!("MY_PASSWORD=(not shown) ({}:3): not known", text(&path)),
-        format!("POP3_PROXY=0 ({}:4): it asks for nothing", text(&path)),
+        format!("MAILDIR_SKIP_SYMLINK_CHECKS=0 ({}:4): it asks for nothing", text(&path)),
         format!("TLS_CERTFILE={} (--certificate): honoured", text(&certificate)),
         format!("ok    address: {address}"),
         "ok    module authuserdb: answers".to_owned(),

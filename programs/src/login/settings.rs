@@ -172,7 +172,7 @@ fn is_yes(name: &str) -> bool {
 }
 
 /// The name of this machine, as challenges tell it.
-pub(super) fn host_name() -> Vec<u8> {
+pub(crate) fn host_name() -> Vec<u8> {
     rustix::system::uname().nodename().to_bytes().to_vec()
 }
 

@@ -23,8 +23,10 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::confinement::{Confinement, Needs};
 use super::desk::{Asker, Desk};
+use super::errand::Outcome;
 use super::order::Order;
 use super::question::Question;
+use super::referrals::Referrals;
 use super::report::Report;
 use super::wire::Wire;
 use super::{birth, report, trial};
@@ -86,7 +88,8 @@ impl Auth {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &*monitor, MONITOR)?;
         let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;
-        let desk = Rc::new(Desk { monitor, fronts: RefCell::default() });
+        let referrals = RefCell::new(Referrals::new().map_err(io::Error::other)?);
+        let desk = Rc::new(Desk { monitor, fronts: RefCell::default(), referrals });
         Ok(Auth { epoll, desk, office, last_question: 0 })
     }
 
@@ -103,12 +106,12 @@ impl Auth {
             for event in &events {
                 match event.data.u64() {
                     MONITOR => {
-                        if !self.hear_monitor() {
+                        if !self.hear_monitor()? {
                             return Ok(());
                         }
                     }
                     token if token & WORKER != 0 => self.office.hear_worker(token & !WORKER, now),
-                    front => self.hear_front(front, now),
+                    token => self.hear_other(token, now),
                 }
             }
             self.office.pool().reap();
@@ -118,27 +121,58 @@ impl Auth {
         }
     }
 
-    /// Takes wires to new fronts; whether the monitor is there.
-    fn hear_monitor(&mut self) -> bool {
+    /// Takes wires to new fronts and proxies; whether the monitor is there.
+    fn hear_monitor(&mut self) -> io::Result<bool> {
         loop {
-            let (front, descriptor) = match Order::next(&self.desk.monitor) {
-                Ok(Some(Order::Wire(front, wire))) if front & WORKER == 0 => (front, wire),
+            let (other, descriptor, is_front) = match Order::next(&self.desk.monitor) {
+                Ok(Some(Order::Wire(front, wire))) if front & WORKER == 0 => (front, wire, true),
+                Ok(Some(Order::Proxy(proxy, wire))) if proxy & WORKER == 0 => (proxy, wire, false),
+                Ok(Some(Order::Master(file))) => {
+                    self.desk.referrals.borrow_mut().know_master(file).map_err(io::Error::other)?;
+                    continue;
+                }
                 Ok(Some(Order::Ping(number))) => {
                     // Without an answer the monitor will do what is to be done.
                     let _ = Report::Alive(number).send(&self.desk.monitor);
                     continue;
                 }
-                Ok(None) => return true,
+                Ok(None) => return Ok(true),
                 Ok(Some(_)) => {
                     log::error(&"the monitor talks nonsense");
-                    return false;
+                    return Ok(false);
                 }
-                Err(_) => return false,
+                Err(_) => return Ok(false),
             };
             let wire = Wire::of(descriptor);
-            match watch(&self.epoll, &wire, front) {
-                Ok(()) => drop(self.desk.fronts.borrow_mut().insert(front, wire)),
+            match watch(&self.epoll, &wire, other) {
+                Ok(()) if is_front => drop(self.desk.fronts.borrow_mut().insert(other, wire)),
+                Ok(()) => self.desk.referrals.borrow_mut().add(other, wire),
                 Err(error) => log::error(&format_args!("epoll_ctl: {}", reason(&error))),
+            }
+        }
+    }
+
+    /// A front or a proxy process speaks.
+    fn hear_other(&mut self, token: u64, now: Instant) {
+        let is_proxy = self.desk.referrals.borrow().wire(token).is_some();
+        if is_proxy { self.hear_proxy(token) } else { self.hear_front(token, now) }
+    }
+
+    /// Takes what came of errands.
+    fn hear_proxy(&mut self, proxy: u64) {
+        loop {
+            let received = self.desk.referrals.borrow().wire(proxy).map(Wire::receive);
+            let outcome = match received {
+                Some(Ok(Some(received))) => Outcome::decode(&received.message),
+                Some(Ok(None)) | None => return,
+                Some(Err(_)) => return self.desk.proxy_lost(proxy),
+            };
+            match outcome {
+                Ok((number, outcome)) => self.desk.errand_done(number, outcome),
+                Err(malformed) => {
+                    log::error(&format_args!("a proxy: {malformed}"));
+                    return self.desk.proxy_lost(proxy);
+                }
             }
         }
     }
@@ -170,7 +204,9 @@ impl Auth {
     /// over learns nothing else here, and has nobody let in without a proof.
     fn take(&mut self, front: u64, question: &Question, now: Instant) {
         let connection = question.connection;
-        let asker = |for_salt| Asker { desk: Rc::clone(&self.desk), front, connection, for_salt };
+        let (origin, utf8) = (question.origin.clone(), question.utf8);
+        let asker =
+            |for_salt| Asker { desk: Rc::clone(&self.desk), front, connection, origin, utf8, for_salt };
         let Some((record, client)) = read(question).filter(|_| self.office.clients.len() < MOST) else {
             return asker(false).say(b"");
         };

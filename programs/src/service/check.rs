@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use authlib::printable::{printable, reason};
 
 use super::listen::{Listener, Manner};
-use super::monitor::Isolation;
+use super::monitor::{Isolation, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Settings, Status, called, page, says_nothing};
 use super::sockets::Sockets;
 use super::{certificate, command, directory, serve, trial};
+use crate::proxy;
 
 /// How long modules may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,6 +130,7 @@ fn try_everything(settings: &Settings) -> bool {
     } else if let Some(certificate) = &certificate {
         good &= say("certificate", certificate::check(&certificate.chain, &certificate.key));
     }
+    good &= try_proxy();
     good &= try_ports(settings, certificate.is_some());
     good & try_modules(settings)
 }
@@ -179,6 +181,18 @@ fn installed(name: &str) -> Result<String, String> {
 
 fn programs() -> Option<PathBuf> {
     env::current_exe().ok()?.parent().map(PathBuf::from)
+}
+
+/// Looks for what accounts need whose mail is on other servers, if there are any.
+fn try_proxy() -> bool {
+    match proxy::Settings::from_environment() {
+        Ok(None) => true,
+        Ok(Some(settings)) => {
+            let program = say("program", installed("postrider-proxy"));
+            say("proxy", Proxy::new(settings).check()) && program
+        }
+        Err(wrong) => say("proxy", Err(wrong)),
+    }
 }
 
 /// Opens every socket, and closes it again.

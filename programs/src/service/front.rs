@@ -191,6 +191,7 @@ impl Front {
             // Without an answer the monitor will do what is to be done.
             Order::Ping(number) => drop(Report::Alive(number).send(&self.monitor)),
             Order::Leave(strangers) => self.leave(strangers),
+            Order::Proxy(..) | Order::Master(_) => return Err(io::Error::other("an order for auth")),
         }
         Ok(())
     }

@@ -2,20 +2,16 @@
 //! looks at nothing in them, to those who may not open them: all of it in one
 //! sealed piece of memory.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
 use zeroize::Zeroizing;
 
 use super::fields::{Malformed, Reader, Writer};
+use super::sealed::{seal, unseal};
 
 /// Most octets of one file.
 pub(super) const MOST_OF_A_FILE: u64 = 1024 * 1024;
-/// Most octets of all of it.
-const MOST: usize = 16 * 1024 * 1024;
 
 /// What TLS is made of.
 pub struct Material {
@@ -41,15 +37,7 @@ impl Material {
     /// What the system reports; it is too much.
     pub(super) fn seal(&self) -> io::Result<OwnedFd> {
         let Pem { chain, key } = &self.certificate;
-        let octets = Writer::new(MATERIAL).octets(chain).octets(key).message();
-        if octets.len() > MOST {
-            return Err(io::Error::other("certificates and keys are too long"));
-        }
-        let mut memory =
-            File::from(memfd_create(c"postrider-tls", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-        memory.write_all(&octets)?;
-        fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-        Ok(memory.into())
+        seal(&Writer::new(MATERIAL).octets(chain).octets(key).message())
     }
 
     /// What was sealed.
@@ -57,16 +45,7 @@ impl Material {
     /// # Errors
     /// What the system reports; it is something else.
     pub(super) fn unseal(memory: OwnedFd) -> io::Result<Material> {
-        let memory = File::from(memory);
-        // The standard library's way takes calls that a front does not have.
-        let length = usize::try_from(fstat(&memory)?.st_size).unwrap_or(usize::MAX);
-        if length > MOST {
-            return Err(io::Error::other(Malformed));
-        }
-        let mut octets = Zeroizing::new(vec![0; length]);
-        // Others read the same descriptor: its offset is everybody's.
-        memory.read_exact_at(&mut octets, 0)?;
-        Material::decode(&octets).map_err(io::Error::other)
+        Material::decode(&unseal(memory)?).map_err(io::Error::other)
     }
 
     fn decode(octets: &[u8]) -> Result<Material, Malformed> {

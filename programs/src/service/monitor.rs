@@ -5,7 +5,7 @@
 //! ```text
 //!   auth    ──Issued──> │         │ ──Guest──> mailbox processes, by uid and shard
 //!   fronts  ──Shown───> │ monitor │ <──ended──
-//!           <─Admission │         │
+//!           <─Admission │         │ ──Visitor─> proxy processes <──ended──
 //! ```
 
 mod admission;
@@ -15,6 +15,7 @@ mod generation;
 mod parts;
 mod pause;
 mod plan;
+mod proxies;
 mod sessions;
 mod trial;
 
@@ -34,6 +35,7 @@ use self::generation::Generation;
 use self::parts::{Lost, Parts, Role, Token};
 use self::pause::Pause;
 pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
+pub(super) use self::proxies::Proxy;
 use self::sessions::Sessions;
 use self::trial::Trial;
 use super::fields::Malformed;
@@ -85,6 +87,7 @@ pub(crate) struct Monitor {
 struct Pauses {
     auth: Pause,
     front: Pause,
+    proxy: Pause,
 }
 
 impl Monitor {
@@ -183,6 +186,10 @@ impl Monitor {
             let started = serving.start_auth(parts);
             not_started(&mut self.pauses.auth, started, now);
         }
+        if self.pauses.proxy.is_over(now) {
+            let started = serving.start_proxies(parts);
+            not_started(&mut self.pauses.proxy, started, now);
+        }
         if parts.of(&Role::Front, serving.number).len() < serving.plan.fronts
             && self.pauses.front.is_over(now)
         {
@@ -225,17 +232,22 @@ impl Monitor {
     fn understand(&mut self, token: Token, role: &Role, received: Received) -> Result<(), Malformed> {
         let Received { message, descriptor } = received;
         match role {
-            Role::Mailbox(_) => {
-                self.sessions.end(guest::decode_ended(&message)?, token);
-                self.parts.session_ended(token);
-            }
-            Role::Auth | Role::Front => match (Report::decode(&message)?, role) {
+            Role::Mailbox(_) => self.session_ended(token, &message)?,
+            Role::Auth | Role::Front | Role::Proxy => match (Report::decode(&message)?, role) {
                 (Some(Report::Alive(_)), _) => self.has_answered(token, role),
                 (Some(Report::Cannot(reason)), _) => self.lose(token, &reason),
                 (None, Role::Auth) => self.tickets.add(Issued::decode(&message)?, Instant::now()),
+                (None, Role::Proxy) => self.session_ended(token, &message)?,
                 (None, _) => self.admit(token, Shown::decode(&message)?, descriptor),
             },
         }
+        Ok(())
+    }
+
+    /// A mailbox or proxy process has one session less.
+    fn session_ended(&mut self, token: Token, message: &[u8]) -> Result<(), Malformed> {
+        self.sessions.end(guest::decode_ended(message)?, token);
+        self.parts.session_ended(token);
         Ok(())
     }
 
@@ -269,6 +281,7 @@ impl Monitor {
         let pause = match role {
             Role::Auth if serves => &mut self.pauses.auth,
             Role::Front if serves => &mut self.pauses.front,
+            Role::Proxy if serves => &mut self.pauses.proxy,
             _ => return log::error(&format_args!("{name} is gone: {why}")),
         };
         let pause = pause.ended(lived, Instant::now()).as_secs();

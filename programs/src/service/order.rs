@@ -1,4 +1,4 @@
-//! What the monitor gives to fronts and to auth: all that they have comes over
+//! What the monitor gives to fronts, proxy processes and auth: all that they have comes over
 //! their wire, most of it as descriptors.
 
 use std::os::fd::OwnedFd;
@@ -14,11 +14,16 @@ use super::wire::{Received, Wire};
 /// A message from the monitor, with the descriptor that belongs to it.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// A wire to ask auth over; for auth, one over which the front of that
-    /// number asks.
+    /// A wire to auth; for auth, one over which the front of that number asks.
     Wire(u64, OwnedFd),
-    /// What TLS is made of ([`Material`](super::material::Material)), sealed.
+    /// What TLS is made of, sealed: [`Material`](super::material::Material), or
+    /// for a proxy process its [`BackendTls`](super::proxy::material::BackendTls).
     Tls(OwnedFd),
+    /// For auth: a wire to the proxy process of that number, which runs errands.
+    Proxy(u64, OwnedFd),
+    /// For auth: a file with name and password of who may be everybody on
+    /// back-ends.
+    Master(OwnedFd),
     /// A listening socket, which never blocks.
     Listener {
         /// How clients begin there.
@@ -57,6 +62,8 @@ const COUNT: u8 = b'N';
 const COUNTED: u8 = b'n';
 const WIRE: u8 = b'W';
 const TLS: u8 = b'T';
+const PROXY: u8 = b'X';
+const MASTER: u8 = b'M';
 const LISTENER: u8 = b'L';
 const PING: u8 = b'P';
 const LEAVE: u8 = b'Q';
@@ -67,6 +74,8 @@ impl Order {
         let (fields, descriptor) = match self {
             Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
             Order::Tls(material) => (Writer::new(TLS), material),
+            Order::Proxy(proxy, wire) => (Writer::new(PROXY).number(proxy), wire),
+            Order::Master(file) => (Writer::new(MASTER), file),
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
             Order::Count(secret, table) => (Writer::new(COUNT).octets(&secret), table),
             Order::Counted(whose, table) => return (Writer::new(COUNTED).number(whose).message(), table),
@@ -92,6 +101,8 @@ impl Order {
             (TLS, Some(material)) => Order::Tls(material),
             (COUNT, Some(table)) => Order::Count(fields.octets()?.try_into().map_err(|_| Malformed)?, table),
             (COUNTED, table) => Order::Counted(fields.number()?, table),
+            (PROXY, Some(wire)) => Order::Proxy(fields.number()?, wire),
+            (MASTER, Some(file)) => Order::Master(file),
             (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },
             (PING, None) => Order::Ping(fields.number()?),
             (LEAVE, None) => Order::Leave(match fields.flag()? {
@@ -140,6 +151,8 @@ mod tests {
     fn orders_arrive_as_they_left() {
         assert!(matches!(passed(Order::Wire(7, file())), Order::Wire(7, _)));
         assert!(matches!(passed(Order::Tls(file())), Order::Tls(_)));
+        assert!(matches!(passed(Order::Proxy(2, file())), Order::Proxy(2, _)));
+        assert!(matches!(passed(Order::Master(file())), Order::Master(_)));
         for manner in [(true, false), (false, true)] {
             let manner = Manner { implicit_tls: manner.0, proxied: manner.1 };
             let listener = Order::Listener { manner, socket: file() };

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::fields::{Malformed, Reader, Writer};
+use super::guest::Origin;
 use super::ticket::Number;
 
 /// A front asks whether credentials are good, or for a salt: a request in
@@ -10,6 +11,10 @@ use super::ticket::Number;
 pub(crate) struct Question {
     /// Names the connection at this front.
     pub(crate) connection: u64,
+    /// Where the client is.
+    pub(crate) origin: Origin,
+    /// Whether it has said UTF8.
+    pub(crate) utf8: bool,
     /// The request. It holds a secret.
     pub(crate) request: Zeroizing<Vec<u8>>,
 }
@@ -41,16 +46,18 @@ const SALT: u8 = b's';
 impl Question {
     /// The message.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        Writer::new(QUESTION).number(self.connection).octets(&self.request).message()
+        let fields = Writer::new(QUESTION).number(self.connection);
+        self.origin.write(fields).number(u64::from(self.utf8)).octets(&self.request).message()
     }
 
     /// What `message` says.
     pub(super) fn decode(message: &[u8]) -> Result<Question, Malformed> {
         let (QUESTION, mut fields) = Reader::new(message)? else { return Err(Malformed) };
         let connection = fields.number()?;
+        let (origin, utf8) = (Origin::read(&mut fields)?, fields.flag()?);
         let request = Zeroizing::new(fields.octets()?.to_vec());
         fields.end()?;
-        Ok(Question { connection, request })
+        Ok(Question { connection, origin, utf8, request })
     }
 }
 
@@ -92,14 +99,17 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Question};
+    use super::{Answer, Origin, Question};
     use zeroize::Zeroizing;
 
     #[test]
     fn messages_arrive_as_they_left() {
-        let question = Question { connection: 5, request: Zeroizing::new(b"AUTH 3\nx\ny".to_vec()) };
+        let origin = Origin { ip: "::1".into(), port: "1".into(), tls: true };
+        let request = Zeroizing::new(b"AUTH 3\nx\ny".to_vec());
+        let question = Question { connection: 5, origin, utf8: true, request };
         let again = Question::decode(&question.encode()).unwrap();
-        assert_eq!((again.connection, &again.request), (5, &question.request));
+        assert_eq!((again.connection, &again.request, again.utf8), (5, &question.request, true));
+        assert_eq!(again.origin, question.origin);
         for answer in [
             Answer::Accepted { ticket: [3; 16], signature: None },
             Answer::Accepted { ticket: [3; 16], signature: Some(vec![1, 2]) },

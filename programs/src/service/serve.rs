@@ -15,12 +15,13 @@ use super::demo::{self, Demo};
 use super::front::proxied::Trust;
 use super::limits::Limits;
 use super::listen::{self, Address, Listener, Manner};
-use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan};
+use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
 use super::{certificate, command, confinement, directory};
 use crate::log;
+use crate::proxy;
 
 /// How it is called.
 pub(super) fn usage() -> String {
@@ -120,6 +121,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
     let environment = |reader| settings.environment(reader, &directory);
     let (front, auth, mailbox) =
         (environment(Reader::Front), environment(Reader::Auth), environment(Reader::Mailbox));
+    let proxy = environment(Reader::Proxy);
     let listeners = listeners(settings, certificate.is_some(), passed, open)?;
     let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
     let hint = first.filter_map(|listener| listener.address.port()).next();
@@ -131,8 +133,9 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
         shards: cores as u64,
         listeners,
         certificate,
+        proxy: proxy::Settings::from_environment()?.map(Proxy::new),
         maildir: settings.get("MAILDIRPATH").map_or_else(|| "Maildir".into(), PathBuf::from),
-        environments: Environments { front, auth, mailbox, directory },
+        environments: Environments { front, auth, mailbox, proxy, directory },
         patience: seconds(settings, "POSTRIDER_READY_WITHIN")?,
         farewell: seconds(settings, "POSTRIDER_FAREWELL")?,
         limits: Limits::from_environment()?,

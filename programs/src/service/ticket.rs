@@ -39,6 +39,24 @@ pub(crate) struct Holder {
     pub(crate) options: Vec<u8>,
 }
 
+/// Where a ticket leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To a mailbox process.
+    Mailbox(Holder),
+    /// To a proxy process.
+    Proxy(Referral),
+}
+
+/// A session that has begun on a back-end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Referral {
+    /// The number of the proxy process that has it, and waits for its client.
+    pub(crate) proxy: u64,
+    /// The account's address.
+    pub(crate) address: Vec<u8>,
+}
+
 /// auth has accepted somebody whom the front `front` has asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Issued {
@@ -46,8 +64,8 @@ pub(crate) struct Issued {
     pub(crate) ticket: Number,
     /// For which front.
     pub(crate) front: u64,
-    /// Whose it is.
-    pub(crate) holder: Holder,
+    /// Where it leads.
+    pub(crate) to: Destination,
 }
 
 /// A front shows a ticket; the client's descriptor comes with it.
@@ -77,13 +95,20 @@ pub(crate) enum Admission {
 }
 
 const ISSUED: u8 = b'I';
+const REFERRED: u8 = b'R';
 const SHOWN: u8 = b'S';
 const ADMISSION: u8 = b'A';
 
 impl Issued {
     /// The message.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let holder = &self.holder;
+        let holder = match &self.to {
+            Destination::Mailbox(holder) => holder,
+            Destination::Proxy(Referral { proxy, address }) => {
+                let fields = Writer::new(REFERRED).octets(&self.ticket).number(self.front);
+                return fields.number(*proxy).octets(address).message();
+            }
+        };
         let groups: Vec<u8> = holder.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
         Writer::new(ISSUED)
             .octets(&self.ticket)
@@ -100,8 +125,22 @@ impl Issued {
 
     /// What `message` says. Root's ids and relative homes are malformed.
     pub(super) fn decode(message: &[u8]) -> Result<Issued, Malformed> {
-        let (ISSUED, mut fields) = Reader::new(message)? else { return Err(Malformed) };
+        let (kind, mut fields) = Reader::new(message)?;
         let (ticket, front) = (number(fields.octets()?)?, fields.number()?);
+        let to = match kind {
+            ISSUED => Destination::Mailbox(Holder::read(&mut fields)?),
+            REFERRED => {
+                Destination::Proxy(Referral { proxy: fields.number()?, address: fields.octets()?.to_vec() })
+            }
+            _ => return Err(Malformed),
+        };
+        fields.end()?;
+        Ok(Issued { ticket, front, to })
+    }
+}
+
+impl Holder {
+    fn read(fields: &mut Reader<'_>) -> Result<Holder, Malformed> {
         let (uid, gid) = (fields.small()?, fields.small()?);
         let (groups, rest) = fields.octets()?.as_chunks();
         let groups: Vec<u32> = groups.iter().map(|group| u32::from_le_bytes(*group)).collect();
@@ -114,12 +153,11 @@ impl Issued {
             maildir: fields.optional_path()?,
             options: fields.octets()?.to_vec(),
         };
-        fields.end()?;
         let is_root = holder.uid == 0 || holder.gid == 0 || holder.groups.contains(&0);
         if is_root || !holder.home.is_absolute() || !rest.is_empty() {
             return Err(Malformed);
         }
-        Ok(Issued { ticket, front, holder })
+        Ok(holder)
     }
 }
 
@@ -177,11 +215,11 @@ fn number(octets: &[u8]) -> Result<Number, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, Holder, Issued, Origin, Shown};
+    use super::{Admission, Destination, Holder, Issued, Origin, Referral, Shown};
     use proptest::prelude::*;
 
-    fn issued() -> Issued {
-        let holder = Holder {
+    fn holder() -> Holder {
+        Holder {
             uid: 1000,
             gid: 1001,
             groups: vec![1001, 8],
@@ -189,14 +227,19 @@ mod tests {
             home: "/home/alice".into(),
             maildir: None,
             options: vec![],
-        };
-        Issued { ticket: [7; 16], front: 2, holder }
+        }
+    }
+
+    fn issued(to: Destination) -> Issued {
+        Issued { ticket: [7; 16], front: 2, to }
     }
 
     #[test]
     fn messages_arrive_as_they_left() {
-        let issued = issued();
-        assert_eq!(Issued::decode(&issued.encode()), Ok(issued));
+        let referral = Referral { proxy: 3, address: b"alice".to_vec() };
+        for issued in [Destination::Mailbox(holder()), Destination::Proxy(referral)].map(issued) {
+            assert_eq!(Issued::decode(&issued.encode()), Ok(issued));
+        }
         let origin = Origin { ip: "::1".into(), port: "1".into(), tls: false };
         let shown =
             Shown { connection: 9, ticket: [1; 16], origin, utf8: true, arrived: b"STAT\r\n".to_vec() };
@@ -209,12 +252,12 @@ mod tests {
     #[test]
     fn nobody_is_issued_a_ticket_to_be_root() {
         for holder in [
-            Holder { uid: 0, ..issued().holder },
-            Holder { gid: 0, ..issued().holder },
-            Holder { groups: vec![5, 0], ..issued().holder },
-            Holder { home: "home".into(), ..issued().holder },
+            Holder { uid: 0, ..holder() },
+            Holder { gid: 0, ..holder() },
+            Holder { groups: vec![5, 0], ..holder() },
+            Holder { home: "home".into(), ..holder() },
         ] {
-            let issued = Issued { holder, ..issued() };
+            let issued = issued(Destination::Mailbox(holder));
             assert!(Issued::decode(&issued.encode()).is_err());
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::ticket::{Holder, Issued, Number};
+use super::ticket::{Destination, Issued, Number};
 
 /// A front shows a ticket as soon as it has it.
 const LIFETIME: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ pub(super) struct Tickets {
 
 struct Unused {
     front: u64,
-    holder: Holder,
+    to: Destination,
 }
 
 impl Tickets {
@@ -31,16 +31,16 @@ impl Tickets {
         if self.order.len() >= MOST {
             self.forget_oldest();
         }
-        let Issued { ticket, front, holder } = issued;
-        self.unused.insert(ticket, Unused { front, holder });
+        let Issued { ticket, front, to } = issued;
+        self.unused.insert(ticket, Unused { front, to });
         self.order.push_back((now, ticket));
     }
 
-    /// Whose ticket `front` shows `now`; it is used up, also if another front's
-    /// it was.
-    pub(super) fn spend(&mut self, ticket: &Number, front: u64, now: Instant) -> Option<Holder> {
+    /// Where the ticket leads that `front` shows `now`; it is used up, also if it
+    /// was another front's.
+    pub(super) fn spend(&mut self, ticket: &Number, front: u64, now: Instant) -> Option<Destination> {
         self.forget_old(now);
-        self.unused.remove(ticket).filter(|unused| unused.front == front).map(|unused| unused.holder)
+        self.unused.remove(ticket).filter(|unused| unused.front == front).map(|unused| unused.to)
     }
 
     fn forget_old(&mut self, now: Instant) {
@@ -60,20 +60,15 @@ impl Tickets {
 #[cfg(test)]
 mod tests {
     use super::{LIFETIME, MOST, Tickets};
-    use crate::service::ticket::{Holder, Issued, Number};
+    use crate::service::ticket::{Destination, Issued, Number, Referral};
     use std::time::{Duration, Instant};
 
     fn issued(ticket: Number, front: u64) -> Issued {
-        let holder = Holder {
-            uid: 1,
-            gid: 1,
-            groups: vec![],
-            address: ticket.to_vec(),
-            home: "/".into(),
-            maildir: None,
-            options: vec![],
-        };
-        Issued { ticket, front, holder }
+        Issued { ticket, front, to: to(ticket[0]) }
+    }
+
+    fn to(proxy: u8) -> Destination {
+        Destination::Proxy(Referral { proxy: proxy.into(), address: vec![proxy] })
     }
 
     #[test]
@@ -82,7 +77,7 @@ mod tests {
         tickets.add(issued([1; 16], 0), now);
         tickets.add(issued([2; 16], 0), now);
         tickets.add(issued([3; 16], 0), now);
-        assert_eq!(tickets.spend(&[1; 16], 0, now).unwrap().address, [1; 16]);
+        assert_eq!(tickets.spend(&[1; 16], 0, now), Some(to(1)));
         assert!(tickets.spend(&[1; 16], 0, now).is_none());
         assert!(tickets.spend(&[9; 16], 0, now).is_none());
         assert!(tickets.spend(&[2; 16], 1, now).is_none());

@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 9] = [
 ];
 
 /// The programs of another package that ours start.
-const FRONT: [&str; 2] = ["postrider-front", "postrider-cert"];
+const FRONT: [&str; 3] = ["postrider-front", "postrider-cert", "postrider-proxy"];
 
 /// Copies them to `directory`.
 pub(crate) fn programs(directory: &Path) -> Outcome<Programs> {

@@ -83,7 +83,8 @@ pub(crate) fn shown(connection: u64, ticket: &Ticket) -> Vec<u8> {
 
 /// A front asks auth.
 pub(crate) fn question(connection: u64, request: &[u8]) -> Vec<u8> {
-    Message::new(b'Q').number(connection).octets(request).0
+    let message = Message::new(b'Q').number(connection).octets(b"192.0.2.1").octets(b"1").number(0);
+    message.number(0).octets(request).0
 }
 
 /// auth has accepted somebody.

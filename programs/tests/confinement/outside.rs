@@ -30,9 +30,9 @@ fn processes(house: &mut House, name: &str) -> Vec<i32> {
 }
 
 fn status() {
-    let mut house = House::new();
+    let mut house = House::new().served(&[("POP3_PROXY", "1"), ("POSTRIDER_PROXY_TLS", "none")], &[]);
     let client = house.log_in_again();
-    for name in ["postrider-front", "postrider-mailbox", "postrider-auth"] {
+    for name in ["postrider-front", "postrider-proxy", "postrider-mailbox", "postrider-auth"] {
         for pid in &processes(&mut house, name) {
             assert_eq!(field(*pid, "NoNewPrivs:"), "1", "{name}");
             assert_eq!(field(*pid, "Seccomp:"), "2", "{name}");
@@ -50,7 +50,8 @@ fn status() {
         }
     }
     if Uid::effective().is_root() {
-        for pid in &processes(&mut house, "postrider-front") {
+        let fronts = processes(&mut house, "postrider-front");
+        for pid in fronts.iter().chain(&processes(&mut house, "postrider-proxy")) {
             let root = fs::read_link(format!("/proc/{pid}/root")).unwrap();
             assert!(root.to_string_lossy().ends_with(" (deleted)"), "{root:?}");
             assert_eq!(fs::read_dir(format!("/proc/{pid}/root")).unwrap().count(), 0);

@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "programs",
         &[
             "authlib",
+            "base64",
             "landlock",
             "maildir",
             "nix",

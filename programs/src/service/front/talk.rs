@@ -83,7 +83,8 @@ impl Front {
         client.state = State::Asking;
         let sent = record.ok().zip(Asker::at(client.ip().as_bytes()).ok()).and_then(|(record, asker)| {
             let request = request::auth(&record, &asker);
-            let question = Question { connection: token, request };
+            let (origin, utf8) = (client.origin(), client.utf8());
+            let question = Question { connection: token, origin, utf8, request };
             Some(self.auth.as_ref()?.send(&question.encode(), None))
         });
         if !matches!(sent, Some(Ok(true))) {

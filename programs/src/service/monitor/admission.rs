@@ -8,7 +8,7 @@ use authlib::printable::reason;
 
 use super::super::guest::Guest;
 use super::super::order::Order;
-use super::super::ticket::{Admission, Holder, Shown};
+use super::super::ticket::{Admission, Destination, Holder, Shown};
 use super::parts::{Key, Role, Token};
 use super::plan::Isolation;
 use super::{MOST_MAILBOXES, Monitor};
@@ -22,9 +22,14 @@ impl Monitor {
         if let Some(auth) = self.parts.auth_of(front) {
             while self.hear_one(auth) {}
         }
-        let holder = self.tickets.spend(&shown.ticket, front, Instant::now());
-        let admission = match (holder, descriptor) {
-            (Some(holder), Some(descriptor)) => self.hand_over(holder, shown, descriptor),
+        let to = self.tickets.spend(&shown.ticket, front, Instant::now());
+        let admission = match (to, descriptor) {
+            (Some(Destination::Mailbox(holder)), Some(descriptor)) => {
+                self.hand_over(holder, shown, descriptor)
+            }
+            (Some(Destination::Proxy(referral)), Some(descriptor)) => {
+                self.hand_to_proxy(referral, shown, descriptor)
+            }
             _ => {
                 log::error(&"a front has shown a ticket that is none");
                 Admission::Unavailable
@@ -39,9 +44,7 @@ impl Monitor {
         let shard = self.hasher.hash_one(&holder.address) % serving.plan.shards.max(1);
         let Holder { uid, gid, groups, address, home, maildir, options } = holder;
         if !self.sessions.has_room_for(&address, &serving.plan.limits) {
-            let shown = Harmless(&address);
-            log::line(format_args!("ALERT: Maximum session limit reached for {shown}"));
-            return Admission::InUse;
+            return no_room_for(&address);
         }
         let maildir = maildir.unwrap_or_else(|| serving.plan.maildir.clone());
         let keys = self.sessions.keys(&serving.plan.limits, &shown.origin.ip);
@@ -97,4 +100,10 @@ impl Monitor {
         let started = self.parts.start(role, number, &serving.plan, "postrider-mailbox", &words);
         started.map_err(|error| reason(&error))
     }
+}
+
+/// `address` has as many sessions as it may have.
+pub(super) fn no_room_for(address: &[u8]) -> Admission {
+    log::line(format_args!("ALERT: Maximum session limit reached for {}", Harmless(address)));
+    Admission::InUse
 }

@@ -1,5 +1,5 @@
-//! The processes that serve after one reading of the settings: auth, and its
-//! fronts. A new reading makes new ones; the old ones finish what they are at.
+//! The processes that serve after one reading of the settings: auth, its
+//! fronts, and proxy processes. A new reading makes new ones; the old ones finish what they are at.
 
 use std::io;
 
@@ -10,6 +10,7 @@ use super::super::wire::Wire;
 use super::certificates::{Assayer, Certificates};
 use super::parts::{Parts, Role, Token};
 use super::plan::Plan;
+use super::proxies::{Proxy, Supplies};
 use super::sessions::Sessions;
 use crate::service::listen::Listener;
 
@@ -18,6 +19,8 @@ pub(super) struct Generation {
     pub(super) number: u64,
     pub(super) plan: Plan,
     certificates: Option<Certificates>,
+    /// What proxy processes need, if there are to be any.
+    pub(super) supplies: Option<Supplies>,
 }
 
 impl Generation {
@@ -30,19 +33,21 @@ impl Generation {
         let assayer = Assayer { programs: &plan.programs, ids: &ids, environment };
         let certificates = plan.certificate.as_ref().map(|files| Certificates::open(files, &assayer));
         let certificates = certificates.transpose()?;
-        Ok(Generation { number, plan, certificates })
+        let supplies = plan.proxy.as_ref().map(Proxy::supplies).transpose()?;
+        Ok(Generation { number, plan, certificates, supplies })
     }
 
-    /// Starts auth and the fronts, which let nobody in yet.
+    /// Starts auth, proxy processes and the fronts, which let nobody in yet.
     ///
     /// # Errors
     /// A line for the log.
     pub(super) fn start(&self, parts: &mut Parts, sessions: &mut Sessions) -> io::Result<()> {
         self.start_auth(parts)?;
+        self.start_proxies(parts)?;
         (0..self.plan.fronts).try_for_each(|_| self.start_front(parts, sessions))
     }
 
-    /// Starts auth. Fronts that have lost theirs ask this one.
+    /// Starts auth. Fronts and proxy processes that have lost theirs get this one.
     ///
     /// # Errors
     /// What the system reports.
@@ -51,6 +56,7 @@ impl Generation {
         for front in parts.of(&Role::Front, self.number) {
             connect(parts, auth, front)?;
         }
+        self.supply(parts, auth)?;
         parts.ping(auth);
         Ok(())
     }
@@ -78,11 +84,13 @@ impl Generation {
         parts.auth(self.number)
     }
 
-    /// Whether auth and all fronts have said that they are ready.
+    /// Whether auth and all others have said that they are ready.
     pub(super) fn is_ready(&self, parts: &Parts) -> bool {
         let fronts = parts.of(&Role::Front, self.number);
-        let mut everybody = fronts.iter().copied().chain(self.auth(parts));
+        let proxies = parts.of(&Role::Proxy, self.number);
+        let mut everybody = fronts.iter().copied().chain(proxies).chain(self.auth(parts));
         fronts.len() >= self.plan.fronts
+            && self.missing_proxies(parts) == 0
             && self.auth(parts).is_some()
             && everybody.all(|one| parts.is_ready(one))
     }
@@ -107,7 +115,7 @@ impl Generation {
         parts.of(&Role::Front, self.number).into_iter().try_for_each(|front| self.open(parts, front))
     }
 
-    /// Its fronts let nobody else in. auth stays as long as one of them is there
+    /// Its fronts let nobody else in. The others stay as long as one of them is there
     /// (see [`Parts::dismiss_unneeded`]).
     pub(super) fn leave(&self, parts: &mut Parts, strangers: Strangers) {
         for front in parts.of(&Role::Front, self.number) {
@@ -124,8 +132,8 @@ fn connect(parts: &mut Parts, auth: Token, front: Token) -> io::Result<()> {
     Ok(())
 }
 
-/// Whom a front becomes: nobody, where we are root.
-fn front_ids() -> io::Result<Vec<String>> {
+/// Whom a front or proxy process becomes: nobody, where we are root.
+pub(super) fn front_ids() -> io::Result<Vec<String>> {
     let (uid, gid) = if system::user::is_root() {
         system::user::by_name("nobody")?.ok_or_else(|| io::Error::other("there is no user nobody"))?
     } else {

@@ -37,6 +37,7 @@ pub(super) struct Key {
 pub(super) enum Role {
     Auth,
     Front,
+    Proxy,
     Mailbox(Key),
 }
 
@@ -45,11 +46,16 @@ impl Role {
         matches!(self, Role::Mailbox(_))
     }
 
+    fn has_sessions(&self) -> bool {
+        matches!(self, Role::Mailbox(_) | Role::Proxy)
+    }
+
     /// As the log shows it.
     pub(super) fn name(&self) -> String {
         match self {
             Role::Auth => "auth".to_owned(),
             Role::Front => "a front".to_owned(),
+            Role::Proxy => "a proxy process".to_owned(),
             Role::Mailbox(key) => format!("a mailbox process of uid {}", key.uid),
         }
     }
@@ -74,7 +80,7 @@ struct Process {
     part: Part,
     /// Whether we wait for room there, besides for what it says.
     waits_for_room: bool,
-    /// Sessions that it has; only a mailbox process has any.
+    /// Sessions that it has; only mailbox and proxy processes have any.
     sessions: usize,
     started: Instant,
     /// Since when it has none.
@@ -124,6 +130,7 @@ impl Parts {
             Role::Front => plan.environments.front.clone(),
             Role::Auth => plan.environments.auth.clone(),
             Role::Mailbox(_) => plan.environments.mailbox.clone(),
+            Role::Proxy => plan.environments.proxy.clone(),
         };
         if let Role::Mailbox(Key { maildir: Some(maildir), .. }) = &role {
             environment.push((birth::MAILDIR.into(), maildir.into()));
@@ -138,7 +145,7 @@ impl Parts {
             Role::Auth => {
                 self.auths.insert(generation, self.last_token);
             }
-            Role::Front => {}
+            Role::Front | Role::Proxy => {}
         }
         let now = Instant::now();
         let process = Process {
@@ -240,16 +247,21 @@ impl Parts {
         }
     }
 
-    /// Lets auth go where no front is left that could ask it, but for `wanted`
-    /// generations.
+    /// Lets auth go where no front is left that could ask it, and the proxy
+    /// processes that it sends sessions to, but for `wanted` generations.
     pub(super) fn dismiss_unneeded(&mut self, wanted: &[u64]) {
         let is_unneeded = |process: &Process| {
             let asks = |one: &Process| one.role == Role::Front && one.generation == process.generation;
-            process.role == Role::Auth
+            matches!(process.role, Role::Auth | Role::Proxy)
                 && !wanted.contains(&process.generation)
                 && !self.all.values().any(asks)
         };
-        self.tokens(is_unneeded).into_iter().for_each(|token| self.dismiss(token));
+        for token in self.tokens(is_unneeded) {
+            match self.role(token) {
+                Some(Role::Proxy) => self.retire(token),
+                _ => self.dismiss(token),
+            }
+        }
     }
 
     fn tokens(&self, is_meant: impl Fn(&Process) -> bool) -> Vec<Token> {
@@ -350,18 +362,25 @@ impl Parts {
     /// Mailbox processes get no more guests, and end when those they have are
     /// gone.
     pub(super) fn retire_mailboxes(&mut self) {
-        for token in self.tokens(|process| process.role.is_mailbox() && process.stage != Stage::Leaving) {
-            self.send(token, Dismissal::WhenEmpty.encode(), None);
-            if let Some(process) = self.all.get_mut(&token) {
-                process.stage = Stage::Leaving;
-            }
-        }
+        self.tokens(|process| process.role.is_mailbox()).into_iter().for_each(|token| self.retire(token));
         self.mailboxes.clear();
     }
 
-    /// Mailbox processes end now, when the commands that they are at are done.
+    /// One that has sessions gets no more, and ends when those are gone.
+    fn retire(&mut self, token: Token) {
+        if self.is_leaving(token) {
+            return;
+        }
+        self.send(token, Dismissal::WhenEmpty.encode(), None);
+        if let Some(process) = self.all.get_mut(&token) {
+            process.stage = Stage::Leaving;
+        }
+    }
+
+    /// All sessions end now; in mailbox processes when the commands that they are
+    /// at are done.
     pub(super) fn end_sessions(&mut self) {
-        for token in self.tokens(|process| process.role.is_mailbox()) {
+        for token in self.tokens(|process| process.role.has_sessions()) {
             self.send(token, Dismissal::Now.encode(), None);
         }
     }
@@ -381,7 +400,7 @@ impl Parts {
                 self.mailboxes.remove(key);
             }
             Role::Auth => self.auths.retain(|_, auth| *auth != token),
-            Role::Mailbox(_) | Role::Front => {}
+            Role::Mailbox(_) | Role::Front | Role::Proxy => {}
         }
         Some(process)
     }

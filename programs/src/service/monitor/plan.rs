@@ -9,6 +9,7 @@ use std::time::Duration;
 use authlib::printable::reason;
 use zeroize::Zeroizing;
 
+use super::proxies::Proxy;
 use crate::environment;
 use crate::mailbox::loginexec_is_allowed;
 use crate::service::confinement;
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Listener>,
     /// The certificate of TLS, if it is spoken.
     pub(crate) certificate: Option<Certificate>,
+    /// What is needed for accounts whose mail is elsewhere.
+    pub(crate) proxy: Option<Proxy>,
     /// The Maildir of accounts that have none of their own.
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
@@ -102,6 +105,8 @@ pub(crate) struct Environments {
     pub(crate) auth: Variables,
     /// postrider-mailbox.
     pub(crate) mailbox: Variables,
+    /// postrider-proxy.
+    pub(crate) proxy: Variables,
     /// The directory of the service, absolute.
     pub(crate) directory: PathBuf,
 }
@@ -130,7 +135,7 @@ impl Certificate {
 }
 
 /// All of a file, which is not long.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let named = |error| format!("{}: {}", path.display(), reason(&error));
     let mut octets = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(named)?;

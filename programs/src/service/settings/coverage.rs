@@ -29,14 +29,21 @@ const TCPDOPTS: &str = "
     -maxperc -nodnslookup -noidentlookup -pid -stop -restart -stderr -stderrlogger -stderrloggername -proxy";
 
 /// What looks like a variable in the sources and is none of the service's.
-const OTHERS: [&str; 5] =
-    ["POSTRIDER_ONLY_MAILDIR", "XDG_DATA_HOME", "CARGO_PKG_VERSION", "CARGO_BIN_EXE_postrider", "UPDATE"];
+const OTHERS: [&str; 6] = [
+    "POSTRIDER_NAMES",
+    "POSTRIDER_ONLY_MAILDIR",
+    "XDG_DATA_HOME",
+    "CARGO_PKG_VERSION",
+    "CARGO_BIN_EXE_postrider",
+    "UPDATE",
+];
 
 /// Whose sources the service is made of, from the root of the workspace.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "programs/src/service",
     "programs/src/service.rs",
     "programs/src/login",
+    "programs/src/proxy",
     "programs/src/mailbox",
     "programs/src/authdaemond",
     "front/src",

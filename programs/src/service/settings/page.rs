@@ -85,6 +85,7 @@ fn name(reader: Reader) -> &'static str {
         Reader::Front => "front",
         Reader::Auth => "auth",
         Reader::Mailbox => "mailbox",
+        Reader::Proxy => "proxy",
     }
 }
 

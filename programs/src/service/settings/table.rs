@@ -7,6 +7,7 @@ mod chain;
 mod pop3d;
 mod pop3d_ssl;
 mod postrider;
+mod proxy;
 mod surroundings;
 mod tcpdopts;
 
@@ -21,11 +22,16 @@ pub(crate) struct Section {
 }
 
 /// All of them.
-pub(crate) const SECTIONS: [Section; 7] = [
+pub(crate) const SECTIONS: [Section; 8] = [
     Section {
         title: "Of postrider alone",
         about: "Courier has no word for these.",
         settings: postrider::SETTINGS,
+    },
+    Section {
+        title: "The POP3 proxy",
+        about: "These count with `POP3_PROXY=1` ([proxy](proxy.md)).",
+        settings: proxy::SETTINGS,
     },
     Section {
         title: "Courier's pop3d",
@@ -102,6 +108,8 @@ pub(crate) enum Reader {
     Auth,
     /// postrider-mailbox.
     Mailbox,
+    /// postrider-proxy.
+    Proxy,
 }
 
 /// How a value is written in postrider.toml, and what of it is in the variable.

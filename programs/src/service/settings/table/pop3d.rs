@@ -1,9 +1,9 @@
 //! The settings of Courier's `pop3d` (reference config.md 2, 5).
 
 use super::super::Kind::{List, Number, Switch, Text, Yes};
-use super::super::Reader::{Auth, Front, Mailbox, Monitor};
+use super::super::Reader::{Auth, Front, Mailbox, Monitor, Proxy};
 use super::super::Setting;
-use super::super::Status::{Honoured, Mapped, Needless, Refused, Unsupported};
+use super::super::Status::{Honoured, Mapped, Needless, Unsupported};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -107,30 +107,30 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "POP3_PROXY",
-        readers: &[Front],
-        key: None,
+        readers: &[Monitor, Auth, Proxy],
+        key: Some("proxy.enabled"),
         kind: Switch,
-        status: Refused("sessions are not forwarded, and the mail of those accounts is elsewhere"),
+        status: Honoured,
         default: "0",
-        about: "sessions are forwarded to the accounts' `mailhost`",
+        about: "1: sessions of accounts with a `mailhost` are on that server (ledger 870 to 881)",
     },
     Setting {
         name: "PROXY_HOSTNAME",
-        readers: &[Front],
-        key: None,
+        readers: &[Auth],
+        key: Some("proxy.hostname"),
         kind: Text,
-        status: Needless("it counts with `POP3_PROXY` only"),
+        status: Honoured,
         default: "",
-        about: "our own name among mail hosts",
+        about: "the `mailhost` that means this server, beside the machine's own name",
     },
     Setting {
         name: "PROTOCOL",
-        readers: &[],
-        key: None,
+        readers: &[Proxy],
+        key: Some("proxy.protocol"),
         kind: Text,
-        status: Needless("POP3 is spoken"),
-        default: "",
-        about: "the protocol to forward",
+        status: Honoured,
+        default: "POP3",
+        about: "what the log calls the protocol of forwarded sessions",
     },
     Setting {
         name: "AUTHSERVICE*",

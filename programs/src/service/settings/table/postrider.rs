@@ -1,7 +1,7 @@
 //! The settings that Courier has no word for.
 
 use super::super::Kind::{List, Number, Switch, Text, Yes};
-use super::super::Reader::{Auth, Front, Mailbox, Monitor};
+use super::super::Reader::{Auth, Front, Mailbox, Monitor, Proxy};
 use super::super::Setting;
 use super::super::Status::Honoured;
 
@@ -166,7 +166,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "POSTRIDER_CONFINEMENT",
-        readers: &[Monitor, Front, Auth, Mailbox],
+        readers: &[Monitor, Front, Auth, Mailbox, Proxy],
         key: Some("service.confinement"),
         kind: Text,
         status: Honoured,
