@@ -18,6 +18,8 @@ mod dismissal;
 mod errand;
 mod fields;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest;
 mod limits;
 mod listen;

@@ -1,0 +1,45 @@
+//! What processes say to each other, for the fuzz target of it: the types are
+//! nobody's outside.
+
+use super::dismissal::Dismissal;
+use super::guest::{self, Guest};
+use super::order::Order;
+use super::question::{Answer, Question};
+use super::report::Report;
+use super::ticket::{Admission, Issued, Shown};
+use super::wire::Received;
+
+/// Reads `message` as everybody does who may get it. What is understood says
+/// the same when it is written again.
+///
+/// # Panics
+/// It does not.
+pub fn read(message: &[u8]) {
+    if let Ok(guest) = Guest::decode(message) {
+        assert_eq!(Guest::decode(&guest.encode()), Ok(guest));
+    }
+    if let Ok(number) = guest::decode_ended(message) {
+        assert_eq!(guest::ended(number).as_slice(), message);
+    }
+    if let Ok(issued) = Issued::decode(message) {
+        assert_eq!(Issued::decode(&issued.encode()), Ok(issued));
+    }
+    if let Ok(shown) = Shown::decode(message) {
+        assert_eq!(Shown::decode(&shown.encode()), Ok(shown));
+    }
+    if let Ok((connection, admission)) = Admission::decode(message) {
+        assert_eq!(admission.encode(connection).as_slice(), message);
+    }
+    if let Ok(question) = Question::decode(message) {
+        assert!(question.encode().as_slice() == message);
+    }
+    if let Ok((connection, answer)) = Answer::decode(message) {
+        assert_eq!(Answer::decode(&answer.encode(connection)), Ok((connection, answer)));
+    }
+    if let Some(dismissal) = Dismissal::decode(message) {
+        assert_eq!(dismissal.encode().as_slice(), message);
+    }
+    let _report = Report::decode(message);
+    let received = Received { message: message.to_vec().into(), descriptor: None };
+    let _order = Order::decode(received);
+}
