@@ -7,9 +7,10 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawDir, RenameFlags, Stat};
 use rustix::io::Errno;
 
 /// Flags of every open: nothing is followed, inherited, waited for, or made
@@ -140,6 +141,16 @@ pub(crate) fn sync_directory(directory: impl AsFd) -> io::Result<()> {
     match rustix::fs::fsync(directory) {
         Ok(()) | Err(Errno::INVAL) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until nobody is changing `directory`: a reading of it takes its lock, were
+/// there nothing to be read.
+pub(crate) fn wait_for_changes(directory: impl AsFd) -> io::Result<()> {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    match RawDir::new(directory.as_fd(), &mut buffer).next() {
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 

@@ -13,7 +13,8 @@
 //!                                   scan:      cur/ in order
 //!                                   listing:   … meets courierpop3dsizelist
 //!                                   opening:   sizes, lock, unique-ids, saved
-//!   open_maildrop_known: nothing of that where it is known: listings, known, stamp
+//!   open_maildrop_known: nothing of that where it is known: listings, known, stamp;
+//!     of what has changed no more than that: following, witness, lines
 //! ```
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -23,6 +24,7 @@ mod arrival;
 mod beneath;
 mod count;
 mod directories;
+mod following;
 mod known;
 mod lines;
 mod listing;
@@ -36,6 +38,7 @@ mod name;
 mod notice;
 mod octets;
 mod opening;
+mod order;
 mod quota;
 mod removal;
 mod root;
@@ -48,6 +51,7 @@ mod unique_id;
 mod utf8;
 mod watch;
 mod whereabouts;
+mod witness;
 
 pub use listings::Listings;
 pub use maildrop::{Maildrop, OpenError, Place};

@@ -22,6 +22,7 @@ use rustix::fs::{OFlags, Stat};
 use crate::beneath;
 use crate::opening::NAME;
 use crate::size_list::{self, Line};
+use crate::stamp::Stamp;
 
 /// Bytes of the smallest page that any kernel has.
 const PAGE: usize = 4096;
@@ -34,14 +35,16 @@ const PAGE: usize = 4096;
 /// Those of writing. Some of the lines may be in the list then.
 pub(crate) fn add<'a>(
     root: impl AsFd,
-    before: &Stat,
+    before: Stamp,
     lines: impl Iterator<Item = Line<'a>>,
 ) -> io::Result<Option<(File, Stat)>> {
     let root = root.as_fd();
     let Ok((mut file, stat)) = beneath::regular_file(root, NAME, OFlags::RDWR | OFlags::APPEND) else {
         return Ok(None);
     };
-    let (Ok(length), true) = (u64::try_from(stat.st_size), is_same(&stat, before)) else { return Ok(None) };
+    let (Ok(length), true) = (u64::try_from(stat.st_size), Stamp::of(&stat) == before) else {
+        return Ok(None);
+    };
     let added = laid_out(length, lines)?;
     // What of it gets there and is not synced now may have been seen by others: it stays.
     file.write_all(&added)?;
@@ -54,10 +57,6 @@ pub(crate) fn add<'a>(
     }
     let stat = rustix::fs::fstat(&file)?;
     Ok(Some((file, stat)))
-}
-
-fn is_same(one: &Stat, other: &Stat) -> bool {
-    (one.st_dev, one.st_ino, one.st_size) == (other.st_dev, other.st_ino, other.st_size)
 }
 
 /// `lines` as they are to stand from the byte `start` of the list on, with LFs

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead};
 
 use crate::name;
+use crate::order::InOrder;
 use crate::scan::Names;
 use crate::size::Size;
 use crate::size_list::{self, GREATEST, Header, Line, Mark, Numbers};

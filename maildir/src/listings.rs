@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::known::Known;
+use crate::known::{Known, is_witnessed};
+use crate::witness::{Witness, Witnesses};
 
 /// A Maildir: device and inode of its directory.
 pub(crate) type Key = (u64, u64);
@@ -16,6 +18,7 @@ pub struct Listings {
     /// Bytes of memory.
     most: usize,
     shelf: Mutex<Shelf>,
+    witnesses: Arc<Witnesses>,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Shelf {
 struct Entry {
     known: Arc<Known>,
     used: u64,
+    /// Bytes.
+    memory: usize,
 }
 
 impl Listings {
@@ -41,13 +46,20 @@ impl Listings {
     /// still look at when they go are not counted.
     #[must_use]
     pub fn new(most: usize) -> Listings {
-        Listings { most, shelf: Mutex::default() }
+        Listings { most, shelf: Mutex::default(), witnesses: Arc::default() }
     }
 
     /// To be called from time to time, best each second: closes files that are
-    /// not needed any more.
+    /// not needed any more, and takes what the kernel tells of directories.
     pub fn rest(&self) {
+        self.witnesses.hear();
         self.shelf().holding.retain(|known| !known.let_go());
+    }
+
+    /// Watches `cur`, if the kernel tells of all that is done there.
+    pub(crate) fn watch(&self, cur: impl AsFd) -> Option<Witness> {
+        let cur = cur.as_fd();
+        if is_witnessed(cur) { self.witnesses.watch(cur) } else { None }
     }
 
     /// Whether anything is ever kept.
@@ -66,28 +78,24 @@ impl Listings {
         Some(Arc::clone(&entry.known))
     }
 
-    /// Keeps `known` in the place of what was known before, if there is room.
+    /// Keeps `known` in the place of what was known before, if there is room; not of
+    /// what another session has read at the same time and goes along.
     pub(crate) fn keep(&self, key: Key, known: Known) {
-        let known = Arc::new(known);
-        let mut shelf = self.shelf();
-        shelf.forget(key);
         let memory = memory(&known);
-        if memory > self.most {
-            return;
+        let goes_along = known.goes_along();
+        let mut shelf = self.shelf();
+        if goes_along || !shelf.kept.get(&key).is_some_and(|entry| entry.known.goes_along()) {
+            shelf.put(key, Arc::new(known), memory, self.most);
         }
-        while shelf.taken + memory > self.most {
-            let Some((_, oldest)) = shelf.order.first_key_value() else { break };
-            let oldest = *oldest;
-            shelf.forget(oldest);
+    }
+
+    /// Takes note that `known` has changed.
+    pub(crate) fn changed(&self, key: Key, known: &Arc<Known>) {
+        let memory = memory(known);
+        let mut shelf = self.shelf();
+        if shelf.kept.get(&key).is_some_and(|entry| Arc::ptr_eq(&entry.known, known)) {
+            shelf.put(key, Arc::clone(known), memory, self.most);
         }
-        if !known.let_go() {
-            shelf.holding.push(Arc::clone(&known));
-        }
-        shelf.uses += 1;
-        let used = shelf.uses;
-        shelf.order.insert(used, key);
-        shelf.kept.insert(key, Entry { known, used });
-        shelf.taken += memory;
     }
 
     /// Forgets what is known of a Maildir.
@@ -101,10 +109,32 @@ impl Listings {
 }
 
 impl Shelf {
+    /// Puts `known`, which takes so much `memory`, where it was or something else was.
+    /// If there is no room for it in `most` the oldest go, or it does.
+    fn put(&mut self, key: Key, known: Arc<Known>, memory: usize, most: usize) {
+        self.forget(key);
+        if memory > most {
+            return;
+        }
+        while self.taken + memory > most {
+            let Some((_, oldest)) = self.order.first_key_value() else { break };
+            let oldest = *oldest;
+            self.forget(oldest);
+        }
+        if !known.let_go() {
+            self.holding.push(Arc::clone(&known));
+        }
+        self.uses += 1;
+        let used = self.uses;
+        self.order.insert(used, key);
+        self.kept.insert(key, Entry { known, used, memory });
+        self.taken += memory;
+    }
+
     fn forget(&mut self, key: Key) {
-        if let Some(Entry { known, used }) = self.kept.remove(&key) {
+        if let Some(Entry { known, used, memory }) = self.kept.remove(&key) {
             self.order.remove(&used);
-            self.taken -= memory(&known);
+            self.taken -= memory;
             self.holding.retain(|holding| !Arc::ptr_eq(holding, &known));
         }
     }
@@ -112,5 +142,5 @@ impl Shelf {
 
 /// Bytes of memory of one entry.
 fn memory(known: &Known) -> usize {
-    size_of::<(Entry, Known)>() + 2 * size_of::<(Key, u64)>() + known.messages.memory()
+    size_of::<(Entry, Known)>() + 2 * size_of::<(Key, u64)>() + known.memory()
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::listing::Listing;
 use crate::name;
+use crate::order::{self, InOrder};
 use crate::size::Size;
 use crate::unique_id::{Id, UniqueId};
 
@@ -14,7 +15,7 @@ use crate::unique_id::{Id, UniqueId};
 const LINES: usize = 56;
 
 /// All messages of one maildrop.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Messages {
     /// All names, one behind the other.
     names: Vec<u8>,
@@ -25,7 +26,7 @@ pub(crate) struct Messages {
     lines: Option<Lines>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Message {
     /// Where its name ends; it begins where the one before ends.
     end: usize,
@@ -34,10 +35,18 @@ struct Message {
 }
 
 /// What LIST and UIDL say, once somebody has asked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Lines {
     octets: OnceLock<Vec<u8>>,
     unique_ids: OnceLock<Vec<u8>>,
+}
+
+/// A message that comes to others.
+#[derive(Debug, Clone)]
+pub(crate) struct Newcomer {
+    pub(crate) name: Vec<u8>,
+    pub(crate) id: Id,
+    pub(crate) size: Size,
 }
 
 impl Messages {
@@ -47,19 +56,76 @@ impl Messages {
         let mut messages = Messages {
             names: Vec::with_capacity(shown().map(|(name, _)| name.len()).sum()),
             messages: Vec::with_capacity(shown().count()),
-            octets: 0,
-            utf8: 0,
             lines: shared.then(Lines::default),
+            ..Messages::default()
         };
         for (name, draft) in shown() {
             if let (Some(id), Some(size)) = (draft.id, draft.size) {
-                messages.names.extend_from_slice(name);
-                messages.messages.push(Message { end: messages.names.len(), id, size });
-                messages.octets = messages.octets.saturating_add(size.octets);
-                messages.utf8 += u64::from(size.utf8);
+                messages.push(name, id, size);
             }
         }
         messages
+    }
+
+    fn push(&mut self, name: &[u8], id: Id, size: Size) {
+        self.names.extend_from_slice(name);
+        self.messages.push(Message { end: self.names.len(), id, size });
+        self.octets = self.octets.saturating_add(size.octets);
+        self.utf8 += u64::from(size.utf8);
+    }
+
+    /// The message at `index` under another `name`.
+    pub(crate) fn under(&self, index: usize, name: Vec<u8>) -> Newcomer {
+        Newcomer { name, id: self.messages[index].id, size: self.size(index) }
+    }
+
+    /// Takes away those at the places `gone`, which are in order, and puts
+    /// `newcomers` where they belong.
+    pub(crate) fn change(&mut self, gone: &[usize], mut newcomers: Vec<Newcomer>) {
+        newcomers.sort_unstable_by(|one, other| order::compare(&one.name, &other.name));
+        let is_last =
+            |first: &Newcomer| self.first_from(name::leading_number(&first.name), &first.name).is_err();
+        if gone.is_empty() && newcomers.first().is_none_or(is_last) {
+            return newcomers.iter().for_each(|newcomer| self.push_last(newcomer));
+        }
+        let mut changed = Messages {
+            names: Vec::with_capacity(
+                self.names.len() + newcomers.iter().map(|one| one.name.len()).sum::<usize>(),
+            ),
+            messages: Vec::with_capacity(self.len() + newcomers.len()),
+            ..Messages::default()
+        };
+        let mut newcomers = newcomers.iter().peekable();
+        let mut gone = gone.iter().peekable();
+        for index in 0..self.len() {
+            let before = |newcomer: &&Newcomer| order::compare(&newcomer.name, self.name(index)).is_lt();
+            while let Some(Newcomer { name, id, size }) = newcomers.next_if(before) {
+                changed.push(name, *id, *size);
+            }
+            if gone.next_if_eq(&&index).is_none() {
+                changed.push(self.name(index), self.messages[index].id, self.size(index));
+            }
+        }
+        newcomers.for_each(|Newcomer { name, id, size }| changed.push(name, *id, *size));
+        // Flags are not listed.
+        let shown = |message: &Message| (message.id, message.size);
+        let is_same = self.messages.iter().map(shown).eq(changed.messages.iter().map(shown));
+        changed.lines = self.lines.take().map(|lines| if is_same { lines } else { Lines::default() });
+        *self = changed;
+    }
+
+    /// Adds what belongs behind all others, to the lines as well.
+    fn push_last(&mut self, Newcomer { name, id, size }: &Newcomer) {
+        self.push(name, *id, *size);
+        let (number, unique) = (self.len(), name::unique(name));
+        let Some(Lines { octets, unique_ids }) = &mut self.lines else { return };
+        // Writing into a vector cannot fail.
+        if let Some(octets) = octets.get_mut() {
+            let _ = write!(octets, "{number} {}\r\n", size.octets);
+        }
+        if let Some(unique_ids) = unique_ids.get_mut() {
+            let _ = write!(unique_ids, "{number} {}\r\n", UniqueId { id: *id, unique });
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -115,5 +181,15 @@ impl Messages {
         }
         out.shrink_to_fit();
         out
+    }
+}
+
+impl InOrder for Messages {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn name_at(&self, index: usize) -> &[u8] {
+        self.name(index)
     }
 }

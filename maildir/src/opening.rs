@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::notice::{Error, Notice};
 use crate::scan::{self, Names, Scan};
 use crate::size::Reader;
-use crate::size_list;
+use crate::size_list::{self, Numbers};
 use crate::stamp::{self, Stamp};
 use crate::temporary;
 use crate::unique_id::Id;
@@ -57,6 +57,12 @@ impl Opened {
             !draft.is_hidden && draft.size.is_some() && !matches!(draft.id, None | Some(Id::File { .. }))
         };
         *is_saved && !listing.keeps_missing && listing.drafts.iter().all(is_whole)
+    }
+
+    /// What the list says about uids to come, if it has a line for each message and
+    /// no other.
+    pub(crate) fn numbers(&self) -> Option<Numbers> {
+        (!self.listing.has_missing && !self.listing.is_torn).then(|| self.listing.numbers())
     }
 }
 
@@ -204,7 +210,7 @@ impl Reading {
         self.listing.assign()?;
         if can_grow
             && let Some((_, stat)) = &self.list
-            && let Some(grown) = lines::add(&directories.root, stat, self.listing.new_lines())?
+            && let Some(grown) = lines::add(&directories.root, Stamp::of(stat), self.listing.new_lines())?
         {
             self.list = Some(grown);
             return Ok(());
@@ -229,6 +235,7 @@ impl Reading {
         )?;
         let stat = rustix::fs::fstat(&written)?;
         *list = Some((written, stat));
+        (listing.has_missing, listing.is_torn) = (listing.keeps_missing, false);
         Ok(())
     }
 

@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, Stat};
 
 use crate::arrival;
 use crate::beneath;
 use crate::directories::Directories;
-use crate::known::{Known, Stamps, is_local};
+use crate::following::Following;
+use crate::known::{Known, Stamps, State, is_local};
 use crate::listings::Listings;
 use crate::lock;
 use crate::maildrop::Maildrop;
@@ -19,6 +20,7 @@ use crate::notice::{Error, Notice};
 use crate::opening::{self, Opened};
 use crate::stamp::{Lead, Stamp};
 use crate::temporary;
+use crate::witness::Witness;
 
 const LOGINEXEC: &[u8] = b"loginexec";
 
@@ -86,7 +88,7 @@ impl Maildir {
     /// See [`Error`]. A list that cannot be saved is not one of them: then what
     /// has no unique-id yet is not shown.
     pub fn open_maildrop(&self, now: u64, notices: &mut dyn FnMut(Notice)) -> Result<Maildrop, Error> {
-        let (directories, opened, _) = self.read(now, notices)?;
+        let Read { directories, opened, .. } = self.read(None, now, notices)?;
         let messages = Messages::of(&opened.listing, false);
         Ok(Maildrop::new(directories, self.is_trash, Arc::new(messages)))
     }
@@ -106,38 +108,42 @@ impl Maildir {
         }
         let key = rustix::fs::fstat(&self.root).map(|stat| (stat.st_dev, stat.st_ino));
         let key = key.map_err(|error| Error::NoMaildir(error.into()))?;
-        if let Some(known) = listings.find(key).filter(|known| known.is_still_so(&self.root)) {
-            let directories = Directories::known(Arc::clone(&self.root), &known.stamps);
+        if let Some(known) = listings.find(key)
+            && let Some((directories, messages, has_changed)) = known.open(&self.root, notices)
+        {
+            if has_changed {
+                listings.changed(key, &known);
+            }
             if known.should_clean(now) {
                 clean(&directories, now, notices);
             }
-            return Ok(Maildrop::new(directories, self.is_trash, Arc::clone(&known.messages)));
+            return Ok(Maildrop::new(directories, self.is_trash, messages));
         }
         let lead = Lead::now();
         let mut noticed = false;
-        let read = self.read(now, &mut |notice| {
+        let read = self.read(Some(listings), now, &mut |notice| {
             noticed = true;
             notices(notice);
         });
-        let (directories, opened, new) = read.inspect_err(|_| listings.forget(key))?;
-        let stamps = stamps(&opened, new).filter(|_| !noticed && opened.will_stay() && is_local(&self.root));
-        let messages = Arc::new(Messages::of(&opened.listing, stamps.is_some()));
-        match stamps {
-            Some(stamps) => {
-                let list = opened.list.map(|(file, _)| file);
-                listings.keep(key, Known::new(Arc::clone(&messages), stamps, lead, list, now));
-            }
+        let read = read.inspect_err(|_| listings.forget(key))?;
+        let is_whole = !noticed && read.opened.will_stay() && is_local(&self.root);
+        let messages = Arc::new(Messages::of(&read.opened.listing, is_whole));
+        let (directories, state) = read.kept_with(Arc::clone(&messages), lead);
+        match state.filter(|_| is_whole) {
+            Some(state) => listings.keep(key, Known::new(state, now)),
             None => listings.forget(key),
         }
         Ok(Maildrop::new(directories, self.is_trash, messages))
     }
 
-    /// Reads everything; also the stamp of `new/`, if there was nothing in it.
+    /// Reads everything. What is done in a large `cur/` meanwhile and later is seen
+    /// if it is for `listings`.
     fn read(
         &self,
+        listings: Option<&Listings>,
         now: u64,
         notices: &mut dyn FnMut(Notice),
-    ) -> Result<(Directories, Opened, Option<Stamp>), Error> {
+    ) -> Result<Read, Error> {
         let directories = Directories::open(Arc::clone(&self.root), notices)?;
         clean(&directories, now, notices);
         let mut new_is_quiet = None;
@@ -147,16 +153,54 @@ impl Maildir {
                 None
             });
         }
+        let watched = listings.zip(directories.cur_dir().ok()).filter(|(_, cur)| is_large(&self.root, cur));
+        let witness = watched.and_then(|(listings, cur)| listings.watch(cur));
         let opened = opening::open(&directories, now, lock::PATIENCE, notices)?;
-        Ok((directories, opened, new_is_quiet))
+        Ok(Read { directories, opened, new: new_is_quiet, witness })
     }
 }
 
-/// What has to stay the same for `opened` to stay true, if all that was settled
-/// when it was read.
-fn stamps(opened: &Opened, new: Option<Stamp>) -> Option<Stamps> {
-    let list = opened.list.as_ref().map(|(_, stat)| Stamp::of(stat));
-    Some(Stamps { cur: opened.cur?, new: new?, list })
+/// A Maildir that was read.
+struct Read {
+    directories: Directories,
+    opened: Opened,
+    /// The stamp of `new/`, if there was nothing in it and it was settled.
+    new: Option<Stamp>,
+    /// Of `cur/`, since before it was read.
+    witness: Option<Witness>,
+}
+
+impl Read {
+    /// What of it is to be kept with its `messages`, if it will be seen whether it is
+    /// still so.
+    fn kept_with(self, messages: Arc<Messages>, lead: Lead) -> (Directories, Option<State>) {
+        let Read { directories, opened, new, witness } = self;
+        let following =
+            witness.zip(opened.numbers()).map(|(witness, numbers)| Following::new(witness, numbers));
+        let settled = (new.is_some(), opened.cur.is_some());
+        let of = |directory: io::Result<BorrowedFd<'_>>| {
+            Some(Stamp::of(&rustix::fs::fstat(directory.ok()?).ok()?))
+        };
+        let stamps = || {
+            let cur = opened.cur.or_else(|| of(directories.cur_dir()))?;
+            let list = opened.list.as_ref().map(|(_, stat)| Stamp::of(stat));
+            Some(Stamps { cur, new: new.or_else(|| of(directories.new_dir()))?, list })
+        };
+        let stamps = stamps().filter(|_| settled == (true, true) || following.is_some());
+        let list = opened.list.map(|(file, _)| file);
+        let state = stamps.map(|stamps| State { messages, stamps, settled, lead, list, following });
+        (directories, state)
+    }
+}
+
+/// Bytes of a size list, or of a directory, of some hundreds of messages: less is
+/// read again as fast.
+const LARGE: i64 = 16 * 1024;
+
+fn is_large(root: impl AsFd, cur: impl AsFd) -> bool {
+    let is_large = |stat: &Stat| stat.st_size >= LARGE;
+    beneath::stat(root, opening::NAME).is_ok_and(|list| is_large(&list))
+        || rustix::fs::fstat(cur).is_ok_and(|cur| is_large(&cur))
 }
 
 fn clean(directories: &Directories, now: u64, notices: &mut dyn FnMut(Notice)) {

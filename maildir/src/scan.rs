@@ -1,12 +1,12 @@
 //! The names in `cur/` that are messages, in Courier's order.
 
-use std::cmp::Ordering;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::beneath;
 use crate::name;
+use crate::order::InOrder;
 use crate::stamp::Stamp;
 use crate::watch::Watch;
 
@@ -70,27 +70,7 @@ impl Names {
 
     /// Where exactly this name is.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        let number = name::leading_number(name);
-        self.sorted
-            .binary_search_by(|entry| {
-                let there = &self.bytes[entry.place.clone()];
-                entry.number.cmp(&number).then_with(|| name::compare(there, name))
-            })
-            .ok()
-    }
-
-    /// Where the names with this unique name are: the one without `:`, then
-    /// those with it.
-    pub(crate) fn with_unique(&self, unique: &[u8]) -> impl Iterator<Item = usize> {
-        let number = name::leading_number(unique);
-        let colon = [unique, b":"].concat();
-        // Nothing that has this unique name and a `:` sorts before `unique:`.
-        let start = self.sorted.partition_point(|entry| {
-            let there = &self.bytes[entry.place.clone()];
-            entry.number.cmp(&number).then_with(|| name::compare(there, &colon)) == Ordering::Less
-        });
-        let has_unique = move |index: &usize| self.get(*index).is_some_and(|name| name.starts_with(&colon));
-        self.find(unique).into_iter().chain((start..self.len()).take_while(has_unique))
+        self.look_for(name).ok()
     }
 
     /// Leaves out the names at `places`, which are in order.
@@ -108,6 +88,20 @@ impl Names {
         let neighbours = self.iter().zip(self.iter().skip(1));
         let repeated = neighbours.map(|(one, other)| (name::unique(one), name::unique(other)));
         bare.chain(repeated.filter(|(one, other)| one == other).map(|(one, _)| one))
+    }
+}
+
+impl InOrder for Names {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn name_at(&self, index: usize) -> &[u8] {
+        &self.bytes[self.sorted[index].place.clone()]
+    }
+
+    fn number_at(&self, index: usize) -> i64 {
+        self.sorted[index].number
     }
 }
 
