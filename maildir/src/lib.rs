@@ -54,7 +54,7 @@ mod whereabouts;
 mod witness;
 
 pub use listings::Listings;
-pub use maildrop::{Maildrop, OpenError, Place};
+pub use maildrop::{Maildrop, MessageFile, OpenError, Place};
 pub use make::{MakeError, Sharing};
 pub use notice::{Error, Harmless, Notice, Reason};
 pub use octets::Octets;

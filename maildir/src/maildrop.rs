@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Stat};
 
 use crate::beneath;
 use crate::directories::Directories;
@@ -39,6 +39,21 @@ pub struct Maildrop {
     messages: Arc<Messages>,
     /// Names that files have got since.
     renamed: HashMap<Place, Vec<u8>>,
+}
+
+/// A message's file, opened for reading.
+#[derive(Debug)]
+pub struct MessageFile {
+    /// The file, at its beginning.
+    pub file: File,
+    /// Its bytes on disk when it was opened.
+    pub bytes: u64,
+}
+
+impl MessageFile {
+    fn of((file, stat): (File, Stat)) -> MessageFile {
+        MessageFile { file, bytes: u64::try_from(stat.st_size).unwrap_or_default() }
+    }
 }
 
 /// Why a message cannot be read.
@@ -138,18 +153,19 @@ impl Maildrop {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open_message(&mut self, place: Place) -> Result<File, OpenError> {
+    pub fn open_message(&mut self, place: Place) -> Result<MessageFile, OpenError> {
         for _ in 0..ATTEMPTS {
             let cur = self.directories.cur_dir()?;
             match beneath::regular_file(cur, self.name(place), OFlags::RDONLY) {
-                Ok((file, _)) => return Ok(file),
+                Ok(opened) => return Ok(MessageFile::of(opened)),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 Err(_) => {}
             }
             match look_for(self, &[place])?.pop() {
                 Some(Whereabouts::InCur(name)) => self.rename(place, &name),
                 Some(Whereabouts::InNew(name)) => {
-                    return Ok(beneath::regular_file(self.directories.new_dir()?, &name, OFlags::RDONLY)?.0);
+                    let new = self.directories.new_dir()?;
+                    return Ok(MessageFile::of(beneath::regular_file(new, &name, OFlags::RDONLY)?));
                 }
                 Some(Whereabouts::Unclear) => return Err(unclear().into()),
                 Some(Whereabouts::Gone) | None => return Err(OpenError::Gone),

@@ -14,7 +14,7 @@ use support::{Mailbox, remove, unique_ids};
 fn text(maildrop: &mut Maildrop, index: usize) -> Result<String, OpenError> {
     let place = maildrop.place(index).unwrap();
     let mut text = String::new();
-    maildrop.open_message(place)?.read_to_string(&mut text)?;
+    maildrop.open_message(place)?.file.read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -19,8 +19,10 @@ pub struct Encoder {
     column: u64,
     /// The last octet was a CR.
     after_cr: bool,
+    /// Octets of the lines that have ended, as on the wire.
     octets: u64,
     taken: u64,
+    announced: Option<u64>,
 }
 
 /// How much of the text is wanted.
@@ -45,9 +47,21 @@ impl Encoder {
         Encoder::begin(wrapper, Limit::Header(lines), out)
     }
 
+    /// The same, after a first line that said how many octets follow.
+    pub(crate) fn announced(self, octets: u64) -> Self {
+        Encoder { announced: Some(octets), ..self }
+    }
+
     fn begin(wrapper: Option<&Wrapper>, limit: Limit, out: &mut Vec<u8>) -> Self {
-        let mut encoder =
-            Encoder { wrapper: wrapper.cloned(), limit, column: 0, after_cr: false, octets: 0, taken: 0 };
+        let mut encoder = Encoder {
+            wrapper: wrapper.cloned(),
+            limit,
+            column: 0,
+            after_cr: false,
+            octets: 0,
+            taken: 0,
+            announced: None,
+        };
         if let Some(wrapper) = wrapper {
             encoder.push(wrapper.head(), out);
         }
@@ -55,40 +69,46 @@ impl Encoder {
     }
 
     /// Takes the next octets of the file. Once [`Self::satisfied`], it takes no more.
-    pub fn push(&mut self, mut text: &[u8], out: &mut Vec<u8>) {
+    pub fn push(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        if self.satisfied() {
+            return;
+        }
         out.reserve(text.len() + text.len() / 16);
-        while !text.is_empty() && !self.satisfied() {
-            if self.column == 0 && text[0] == b'.' {
-                out.push(b'.');
-            }
-            let (part, rest, ended) = match memchr::memchr(b'\n', text) {
-                Some(at) => (&text[..at], &text[at + 1..], true),
-                None => (text, &text[text.len()..], false),
-            };
-            text = rest;
-            self.put(part, out);
-            if ended {
-                self.taken += 1;
-                self.end_line(out);
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'\n', text) {
+            self.put(&text[begin..end], out);
+            self.end_line(out);
+            begin = end + 1;
+            if self.satisfied() {
+                self.taken += begin as u64;
+                return;
             }
         }
+        self.put(&text[begin..], out);
+        self.taken += text.len() as u64;
     }
 
     /// Puts octets that hold no LF.
+    #[inline]
     fn put(&mut self, part: &[u8], out: &mut Vec<u8>) {
         let Some(last) = part.last() else { return };
+        if self.column == 0 && part[0] == b'.' {
+            out.push(b'.');
+        }
         self.after_cr = *last == b'\r';
         self.column += part.len() as u64;
-        self.octets += part.len() as u64;
-        self.taken += part.len() as u64;
         out.extend_from_slice(part);
     }
 
     /// Ends the present line, and notes what that means to TOP.
+    #[inline]
     fn end_line(&mut self, out: &mut Vec<u8>) {
-        let end: &[u8] = if self.after_cr { b"\n" } else { b"\r\n" };
-        out.extend_from_slice(end);
-        self.octets += end.len() as u64;
+        if self.after_cr {
+            out.push(b'\n');
+        } else {
+            out.extend_from_slice(b"\r\n");
+        }
+        self.octets += self.column + 2 - u64::from(self.after_cr);
         let empty = self.column == u64::from(self.after_cr);
         self.limit = match self.limit {
             Limit::Header(lines) if empty => Limit::Body(lines),
@@ -114,7 +134,7 @@ impl Encoder {
             self.push(wrapper.tail(), out);
         }
         reply::end(out);
-        Sent { octets: self.octets, taken: self.taken }
+        Sent { octets: self.octets, taken: self.taken, announced: self.announced }
     }
 
     fn complete_line(&mut self, out: &mut Vec<u8>) {
@@ -135,6 +155,15 @@ pub struct Sent {
     /// Octets of the file and the wrapper as on disk: what Courier's log
     /// counts as `retr=` and `top=`.
     pub taken: u64,
+    announced: Option<u64>,
+}
+
+impl Sent {
+    /// Whether it is what its first line has announced; TOP announces nothing.
+    #[must_use]
+    pub fn is_as_announced(&self) -> bool {
+        self.announced.is_none_or(|announced| announced == self.octets)
+    }
 }
 
 #[cfg(test)]

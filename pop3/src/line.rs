@@ -85,7 +85,10 @@ impl LineReader {
     /// Forgets what has been read of the present line (for STLS: not even half
     /// a line may survive into TLS, RFC 2595 section 4).
     pub fn forget(&mut self) {
-        self.text.zeroize();
+        // What is behind it was wiped when it was forgotten itself: the room for
+        // a whole line is there from the beginning, and none is moved.
+        self.text.as_mut_slice().zeroize();
+        self.text.clear();
         self.too_long = false;
         self.whole = false;
     }

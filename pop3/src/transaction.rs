@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::capability;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, Sent};
 use crate::language;
 use crate::line::Line;
 use crate::number::{self, MessageNumber};
@@ -14,6 +14,9 @@ use crate::wrapper::Wrapper;
 
 /// So many lines of nonsense in a row, and the client is dropped (ledger 106).
 const ERRORS_IN_A_ROW: u32 = 25;
+
+/// Octets of the longest keyword.
+const LONGEST_KEYWORD: usize = 4;
 
 /// What this state has to know of a maildrop. The answers stay the same as
 /// long as the session lasts.
@@ -181,8 +184,12 @@ impl<M: Maildrop> Transaction<M> {
     fn command(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<Action, reply::Reply> {
         let mut words = Words::new(text);
         let keyword = words.next().ok_or(reply::INVALID_COMMAND)?;
-        let keyword = keyword.to_ascii_uppercase();
-        match keyword.as_slice() {
+        let mut upper = [0; LONGEST_KEYWORD];
+        let upper = upper.get_mut(..keyword.len()).ok_or(reply::INVALID_COMMAND)?;
+        upper.copy_from_slice(keyword);
+        upper.make_ascii_uppercase();
+        let keyword: &[u8] = upper;
+        match keyword {
             b"TOP" => return self.top(words),
             b"LIST" | b"UIDL" | b"RETR" | b"DELE" | b"LANG" => {}
             b"STAT" | b"RSET" | b"NOOP" | b"CAPA" | b"UTF8" | b"QUIT" => {
@@ -193,7 +200,7 @@ impl<M: Maildrop> Transaction<M> {
             _ => return Err(reply::INVALID_COMMAND),
         }
         let argument = words.only().map_err(|_| reply::SURPLUS_WORDS)?;
-        match keyword.as_slice() {
+        match keyword {
             b"STAT" => self.stat(out),
             b"LIST" => return self.listing(argument, About::Octets, out),
             b"UIDL" => return self.listing(argument, About::UniqueIds, out),
@@ -352,7 +359,28 @@ impl<M: Maildrop> Transaction<M> {
         }
         let octets = octets.saturating_add(wrapper.map_or(0, Wrapper::octets));
         put_line!(out, "+OK {octets} octets follow.");
-        Encoder::whole(wrapper, out)
+        Encoder::whole(wrapper, out).announced(octets)
+    }
+
+    /// Writes the whole answer to RETR or TOP, about a message whose file is
+    /// `text` and nothing more. What it announces is what it has: the message as
+    /// it is now, not as it was when it was listed.
+    pub fn retrieve(&self, retrieval: Retrieval, text: &[u8], out: &mut Vec<u8>) -> Sent {
+        let begin = out.len();
+        let listed = self.maildrop.octets(retrieval.message.place());
+        let sent = self.retrieve_as(retrieval, listed, text, out);
+        if sent.is_as_announced() {
+            return sent;
+        }
+        out.truncate(begin);
+        let wrapped = self.wrapper_for(retrieval.message).map_or(0, Wrapper::octets);
+        self.retrieve_as(retrieval, sent.octets.saturating_sub(wrapped), text, out)
+    }
+
+    fn retrieve_as(&self, retrieval: Retrieval, octets: u64, text: &[u8], out: &mut Vec<u8>) -> Sent {
+        let mut encoder = self.begin(retrieval, octets, out);
+        encoder.push(text, out);
+        encoder.finish(out)
     }
 
     fn nonsense(&mut self, reply: reply::Reply, out: &mut Vec<u8>) -> Action {
@@ -522,6 +550,25 @@ mod tests {
         let mut out = vec![];
         session.begin(retrieval, 57, &mut out);
         assert!(out.starts_with(alloc::format!("+OK {wrapped} octets follow.\r\nFrom: ").as_bytes()));
+    }
+
+    #[test]
+    fn what_is_announced_is_what_is_sent_whatever_was_listed() {
+        let session = Transaction::new(
+            Sizes(vec![(3, false), (99, false), (3, true), (99, true)]),
+            false,
+            Wrapper::new("=_b", "message/global"),
+        );
+        for place in 0..4 {
+            let message = MessageNumber::of_place(place).unwrap();
+            let mut out = b"+OK before\r\n".to_vec();
+            let sent = session.retrieve(Retrieval { message, top: None }, b"x", &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let (line, text) = text.strip_prefix("+OK before\r\n").unwrap().split_once("\r\n").unwrap();
+            assert_eq!(line, alloc::format!("+OK {} octets follow.", sent.octets));
+            assert_eq!(text.len() as u64, sent.octets + 3);
+            assert!(text.contains("x\r\n") && text.ends_with("\r\n.\r\n"));
+        }
     }
 
     #[test]

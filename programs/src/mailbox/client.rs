@@ -2,8 +2,11 @@
 //! without waiting for either.
 
 use std::io;
+use std::mem;
 
 use pop3::{Line, LineReader};
+
+use super::buffers::{self, For};
 
 /// Octets asked for in one read.
 const READ: usize = 4096;
@@ -48,6 +51,9 @@ impl Arrived {
     /// # Errors
     /// As [`Client::take`].
     pub(super) fn take(&mut self, client: &impl Client) -> io::Result<Option<usize>> {
+        if self.octets.is_empty() {
+            self.octets = buffers::take(For::Arrived);
+        }
         self.octets.drain(..self.read);
         self.read = 0;
         let kept = self.octets.len();
@@ -61,7 +67,8 @@ impl Arrived {
     /// Gives back what a client that says nothing does not need.
     pub(super) fn rest(&mut self) {
         if self.read == self.octets.len() {
-            *self = Arrived::default();
+            buffers::keep(For::Arrived, mem::take(&mut self.octets));
+            self.read = 0;
         }
     }
 
@@ -86,6 +93,13 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
+    /// Takes what a client that is to be told something needs.
+    pub(super) fn begin(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = buffers::take(For::Replies);
+        }
+    }
+
     /// Octets that wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.out.len() - self.gone
@@ -99,7 +113,8 @@ impl Replies {
     /// Gives back what a client that is told nothing does not need.
     pub(crate) fn rest(&mut self) {
         if self.waiting() == 0 {
-            (self.out, self.gone) = (Vec::new(), 0);
+            buffers::keep(For::Replies, mem::take(&mut self.out));
+            self.gone = 0;
         }
     }
 

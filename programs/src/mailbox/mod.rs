@@ -10,6 +10,7 @@
 //! ```
 
 mod adapter;
+mod buffers;
 mod client;
 mod loginexec;
 mod retrieve;
@@ -31,6 +32,7 @@ use pop3::{Transaction, Wrapper};
 use crate::connection::Connection;
 use crate::log;
 use adapter::Listing;
+pub(crate) use buffers::release as release_buffers;
 pub(crate) use client::{Client, Replies};
 pub(crate) use loginexec::is_allowed as loginexec_is_allowed;
 pub(crate) use session::{Over, Session, Wait};

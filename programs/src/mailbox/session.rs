@@ -17,7 +17,7 @@ use pop3::{COMMAND_LIMIT, LineReader, Retrieval, Transaction, TransactionAction 
 
 use super::adapter::Listing;
 use super::client::{Arrived, Client, Replies};
-use super::retrieve::{Progress, Sending};
+use super::retrieve::{self, Progress, Sending};
 use super::settings::Settings;
 use super::update;
 use crate::log::{self, Counts, Ending};
@@ -69,6 +69,9 @@ pub(crate) struct Session {
     started: Instant,
     /// When the autologout timer fires.
     deadline: Instant,
+    /// Whether the timer is to begin again: the client has said or taken
+    /// something.
+    is_lively: bool,
 }
 
 impl Session {
@@ -88,6 +91,7 @@ impl Session {
             settings,
             counts: Counts::default(),
             started,
+            is_lively: false,
         }
     }
 
@@ -117,6 +121,15 @@ impl Session {
     /// # Errors
     /// The session is over.
     pub(crate) fn go_on(&mut self, client: &impl Client) -> Result<Wait, Over> {
+        let wait = self.until_it_waits(client)?;
+        if mem::take(&mut self.is_lively) {
+            self.deadline = Instant::now() + self.settings.autologout;
+        }
+        Ok(wait)
+    }
+
+    fn until_it_waits(&mut self, client: &impl Client) -> Result<Wait, Over> {
+        self.replies.begin();
         loop {
             if self.replies.waiting() >= GATHER && !self.send(client)? {
                 return Ok(Wait::ForRoom);
@@ -175,7 +188,8 @@ impl Session {
                 true
             }
             State::Message(sending) => {
-                self.send_more(sending);
+                let progress = sending.go_on(&mut self.replies.out);
+                self.came_to(progress);
                 true
             }
             last @ (State::Quit | State::Farewell(_)) => {
@@ -192,7 +206,7 @@ impl Session {
             return false;
         };
         let action = transaction.line(&line, &mut self.replies.out);
-        self.deadline = Instant::now() + self.settings.autologout;
+        self.is_lively = true;
         match action {
             Action::Continue => {}
             Action::List(listing) => self.state = State::Listing(listing),
@@ -206,8 +220,8 @@ impl Session {
     /// Begins the answer to RETR or TOP.
     fn retrieve(&mut self, retrieval: Retrieval) {
         let Some(transaction) = &mut self.transaction else { return };
-        match Sending::begin(transaction, retrieval, &mut self.replies.out) {
-            Ok(sending) => self.state = State::Message(Box::new(sending)),
+        match retrieve::begin(transaction, retrieval, &mut self.replies.out) {
+            Ok(progress) => self.came_to(progress),
             Err(reply) => reply::put(reply, &mut self.replies.out),
         }
     }
@@ -219,8 +233,9 @@ impl Session {
         }
     }
 
-    fn send_more(&mut self, sending: Box<Sending>) {
-        match sending.go_on(&mut self.replies.out) {
+    /// Notes how far the answer to RETR or TOP has got.
+    fn came_to(&mut self, progress: Progress) {
+        match progress {
             Progress::More(sending) => self.state = State::Message(sending),
             Progress::Done(retrieval, sent) if retrieval.top.is_some() => self.counts.top += sent.taken,
             Progress::Done(retrieval, sent) => {
@@ -238,9 +253,7 @@ impl Session {
     fn send(&mut self, client: &impl Client) -> Result<bool, Over> {
         let before = self.replies.sent();
         let all_gone = self.replies.send(client).map_err(|_| self.gone())?;
-        if self.replies.sent() > before {
-            self.deadline = Instant::now() + self.settings.autologout;
-        }
+        self.is_lively |= self.replies.sent() > before;
         if all_gone {
             self.mark_seen();
         }

@@ -34,7 +34,9 @@ use super::dismissal::Dismissal;
 use super::guest::{self, Guest};
 use super::stream::Stream;
 use super::wire::{Received, Wire};
-use crate::mailbox::{Client, Over, Refusal, Session, Settings, Wait, loginexec_is_allowed, open};
+use crate::mailbox::{
+    Client, Over, Refusal, Session, Settings, Wait, loginexec_is_allowed, open, release_buffers,
+};
 use crate::{descriptors, environment, log};
 
 /// Sessions that are at work at once.
@@ -139,6 +141,9 @@ impl House {
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return log::error(&format_args!("epoll_wait: {}", reason(&error.into()))),
+            }
+            if events.is_empty() {
+                release_buffers();
             }
             for event in &events {
                 match event.data.u64() {
