@@ -1,8 +1,12 @@
-//! `postrider serve` as a POP3 proxy, with real servers behind it: another
-//! `postrider serve`, and servers that do what none should.
+//! `postrider serve` as a POP3 proxy, with real servers behind it: Courier,
+//! Dovecot, another `postrider serve`, and servers that do what none should.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
+#[path = "proxy/courier.rs"]
+mod courier;
+#[path = "proxy/dovecot.rs"]
+mod dovecot;
 #[path = "proxy/house.rs"]
 mod house;
 #[path = "proxy/impostor.rs"]
@@ -151,6 +155,7 @@ fn a_back_end_in_trouble_is_a_temporary_problem_and_the_log_says_which() {
         ),
         (Impostor::Silent, "WARN: Did not receive greeting from 127."),
         (Impostor::Endless, "WARN: Did not receive greeting from 127."),
+        (Impostor::Long, "WARN: Did not receive greeting from 127."),
     ] {
         let address = impostor.start();
         let mut house = House::at(address, &[]);
@@ -159,6 +164,59 @@ fn a_back_end_in_trouble_is_a_temporary_problem_and_the_log_says_which() {
         house.until_log_has(line, 1);
         assert!(!house.log().contains("LOGIN FAILED"), "{}", house.log());
     }
+}
+
+#[test]
+fn a_password_that_a_back_end_does_not_take_is_a_failed_login_and_its_words_are_in_the_log() {
+    let address = Impostor::Says(b"+OK\r\n+OK\r\n-ERR [AUTH] not\x07you\r\n").start();
+    let mut house = House::at(address, &[]);
+    let said = conversation(house.service.connect().unwrap(), &format!("{LOGIN}{LOGIN}QUIT\r\n"));
+    assert_eq!(said.matches("-ERR [AUTH] Login failed.\r\n").count(), 2, "{said}");
+    assert!(said.ends_with("+OK Better luck next time.\r\n"), "{said}");
+    house.until_log_has(&format!("rejected by {}: -ERR [AUTH] not.you\n", address.ip()), 2);
+    house.until_log_has("LOGIN FAILED, user=alice", 2);
+}
+
+#[test]
+fn a_back_end_whose_certificate_has_expired_hears_no_password() {
+    let backend = Backend::new(&[], &[]);
+    let (authority, (good, key)) = (backend.certificates.authority(), backend.certificates.server());
+    for (certificate, line) in [
+        (
+            backend.certificates.expired().unwrap(),
+            "WARN: TLS with localhost: invalid peer certificate: certificate expired",
+        ),
+        // The same server, but for that.
+        (good, "WARN: Did not receive greeting from localhost"),
+    ] {
+        let (address, _server) = impostor::openssl(&certificate, &key);
+        let port = at_localhost(address);
+        let environment = [
+            ("POSTRIDER_PROXY_TLS", "tls"),
+            ("POSTRIDER_PROXY_PORT", port.as_str()),
+            ("POSTRIDER_PROXY_TRUSTCERTS", authority.to_str().unwrap()),
+        ];
+        let mut house = House::named("localhost", &environment);
+        let said = conversation(house.service.connect().unwrap(), LOGIN);
+        assert!(said.ends_with(TEMPORARY), "{said}");
+        house.until_log_has(line, 1);
+    }
+}
+
+#[test]
+fn a_service_of_ours_hears_where_clients_are() {
+    let backend = Backend::new(&[("POSTRIDER_PROXY_AT", "*")], &[]);
+    let environment = [("POSTRIDER_PROXY_FORWARD", "proxy2"), ("POSTRIDER_PROXY_AT", "*")];
+    let mut house = House::before(&backend, &environment, &[]);
+    let mut stream = house.service.connect().unwrap();
+    stream.write_all(b"PROXY TCP6 2001:db8::7 2001:db8::1 4321 110\r\n").unwrap();
+    let said = conversation(stream, WHOLE);
+    assert!(said.ends_with("+OK Deleted.\r\n+OK Bye-bye.\r\n"), "{said}");
+    assert!(
+        backend.log().contains("INFO: LOGIN, user=alice, ip=[2001:db8::7], port=[4321]"),
+        "{}",
+        backend.log()
+    );
 }
 
 /// What a client hears that logs in and waits.
@@ -268,7 +326,7 @@ fn sessions_that_go_through_are_counted_with_the_others_and_end_with_the_service
     assert_eq!(next.command("STAT").unwrap(), "+OK 0 0");
     let pid = house.service.pid().cast_signed();
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
-    assert!(next.command("STAT").is_err());
+    house.until("the session ends", |_| next.command("STAT").is_err());
     house.until("the end", |house| house.service.ended().unwrap().is_some());
     house.until_log_has("DEBUG: Disconnected, user=alice", 2);
 }

@@ -55,6 +55,24 @@ impl Certificates {
         (self.path("server.pem"), self.path("server.key"))
     }
 
+    /// A certificate of the server, signed by the authority, that was good in
+    /// January 2020; it is made now. The key is [`server`](Certificates::server)'s.
+    ///
+    /// # Errors
+    /// openssl(1) fails.
+    pub fn expired(&self) -> Outcome<PathBuf> {
+        let settings = "[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\n\
+            default_md = sha256\npolicy = names\ncopy_extensions = copy\n[names]\ncommonName = supplied\n";
+        fs::write(self.path("ca.cnf"), settings)?;
+        fs::write(self.path("index.txt"), "")?;
+        let request = ["x509", "-x509toreq", "-copy_extensions", "copy", "-in", "server.pem"];
+        self.openssl(&[&request[..], &["-signkey", "server.key", "-out", "server.csr"]].concat())?;
+        let ca = ["ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"];
+        let dates = ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"];
+        self.openssl(&[&ca[..], &dates, &["-in", "server.csr", "-out", "expired.pem"]].concat())?;
+        Ok(self.path("expired.pem"))
+    }
+
     /// The client's certificate and its key.
     #[must_use]
     pub fn client(&self) -> (PathBuf, PathBuf) {
@@ -75,14 +93,23 @@ impl Certificates {
             command.arg("-CA").arg(self.path(&format!("{authority}.pem")));
             command.arg("-CAkey").arg(self.path(&format!("{authority}.key")));
         }
-        let made = command.stdin(Stdio::null()).output().map_err(|error| format!("openssl: {error}"))?;
-        if made.status.success() {
-            return Ok(());
-        }
-        Err(format!("openssl: {}", String::from_utf8_lossy(&made.stderr)).into())
+        run(&mut command)
+    }
+
+    /// Runs it in this directory.
+    fn openssl(&self, words: &[&str]) -> Outcome {
+        run(Command::new("openssl").args(words).current_dir(&self.0))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+}
+
+fn run(openssl: &mut Command) -> Outcome {
+    let made = openssl.stdin(Stdio::null()).output().map_err(|error| format!("openssl: {error}"))?;
+    if made.status.success() {
+        return Ok(());
+    }
+    Err(format!("openssl: {}", String::from_utf8_lossy(&made.stderr)).into())
 }

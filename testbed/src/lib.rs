@@ -15,6 +15,7 @@ pub mod client;
 pub mod courier;
 pub mod cram;
 pub mod dialogue;
+pub mod dovecot;
 pub mod ledger;
 pub mod logins;
 pub mod machine;

@@ -42,8 +42,7 @@ struct Place {
 /// Measures servers; what, and how, the package says.
 pub(crate) fn servers(words: &[&str]) -> Result<()> {
     debian::install_these(debian::FOR_BENCH)?;
-    // Debian lets only one POP3 server be installed.
-    debian::unpack("dovecot-pop3d", &project::target_directory()?.join("dovecot-pop3d"))?;
+    debian::unpack_dovecot()?;
     let built = project::cargo()?.args(["build", "--release", "--package", "bench"]).status()?;
     ensure!(built.success(), "the load could not be built");
     let programs = project::build_release()?;

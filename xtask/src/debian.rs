@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Uid;
 
+use crate::project;
+
 /// What the tests compare us with, use as clients, look through, and (g++, for
 /// libFuzzer) build with.
 const PACKAGES: &[&str] = &[
@@ -23,6 +25,7 @@ const PACKAGES: &[&str] = &[
     "courier-authlib-sqlite",
     "courier-authlib-userdb",
     "curl",
+    "dovecot-core",
     "fetchmail",
     "g++",
     "getmail6",
@@ -58,12 +61,23 @@ pub(crate) const FOR_BENCH: &[&str] = &[
 /// Installs what the tests want and is missing. Where that cannot be done they
 /// say themselves what they leave out.
 pub(crate) fn install() -> Result<()> {
-    install_these(PACKAGES)
+    install_these(PACKAGES)?;
+    if can_install() { unpack_dovecot() } else { Ok(()) }
+}
+
+/// Unpacks Dovecot's POP3 server, since Debian lets only one be installed.
+pub(crate) fn unpack_dovecot() -> Result<()> {
+    unpack("dovecot-pop3d", &project::target_directory()?.join("dovecot-pop3d"))
+}
+
+/// Whether we are root on Debian.
+fn can_install() -> bool {
+    Uid::effective().is_root() && Path::new("/etc/debian_version").exists()
 }
 
 /// Installs those of `packages` that are missing, if we are root on Debian.
 pub(crate) fn install_these(packages: &[&str]) -> Result<()> {
-    if !Uid::effective().is_root() || !Path::new("/etc/debian_version").exists() {
+    if !can_install() {
         return Ok(());
     }
     let missing: Vec<_> = packages.iter().copied().filter(|package| !is_installed(package)).collect();
@@ -79,7 +93,7 @@ pub(crate) fn install_these(packages: &[&str]) -> Result<()> {
 
 /// Unpacks `package` into `directory`, if it is not there already: one that
 /// cannot be installed beside others that are.
-pub(crate) fn unpack(package: &str, directory: &Path) -> Result<()> {
+fn unpack(package: &str, directory: &Path) -> Result<()> {
     if directory.exists() {
         return Ok(());
     }

@@ -8,22 +8,17 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
 use testbed::chain::own_address;
+use testbed::dovecot::DOVECOT;
 use testbed::process::Running;
 
 use super::{Ground, Place, readable};
 use crate::group::Group;
 use crate::mail::{Account, OWNER};
 
-const DOVECOT: &str = "/usr/sbin/dovecot";
-
 /// Starts it.
 pub(super) fn start(ground: &Ground, directory: &Path, homes: &Path) -> Result<Place> {
     ensure!(Path::new(DOVECOT).exists(), "{DOVECOT} is not there (Debian: dovecot-core)");
-    let programs = ["pop3", "pop3-login"].map(|name| (name, directory.join(name)));
-    for (name, program) in &programs {
-        testbed::process::install(&ground.dovecot.join("usr/lib/dovecot").join(name), program)
-            .map_err(readable)?;
-    }
+    testbed::dovecot::install(&ground.dovecot, directory).map_err(readable)?;
     let group = Group::new("dovecot")?;
     let (clear, tls) = (own_address(), own_address());
     let users: String = ground

@@ -16,7 +16,7 @@ use testbed::maildrop::{Entry, Kind, lay_out};
 use testbed::service::Service;
 use testbed::stand::{Programs, Stand, make_public};
 
-const PROXY: &str = env!("CARGO_BIN_EXE_postrider-proxy");
+pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_postrider-proxy");
 
 /// A service with one account, whose maildrop has one message.
 pub(crate) struct House {
@@ -39,9 +39,7 @@ impl House {
         built.extend([beside.join("makeuserdb"), beside.join("postrider-proxy")]);
         let programs = Programs::copy(&built, &directory.path().join("bin")).unwrap();
         let mut stand = Stand::new(&directory.path().join("stand"), &programs, false).unwrap();
-        let octets = b"Subject: one\n\nhello\n".to_vec();
-        let message = Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets) };
-        lay_out(&stand.account().home, &[message], stand.account().owner).unwrap();
+        lay_out(&stand.account().home, &[message()], stand.account().owner).unwrap();
         let made = directory.path().join("certificates");
         let certificates = Certificates::make(&made, [127, 0, 0, 1].into(), "alice").unwrap();
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -60,6 +58,11 @@ impl House {
     /// The same, where the account says `host`.
     pub(crate) fn with_mailhost(backend: &Backend, host: &str, environment: &[(&str, &str)]) -> House {
         House::to(backend.service.address(), Some(host), environment, &[])
+    }
+
+    /// A proxy whose account says `host`, with all the rest in `environment`.
+    pub(crate) fn named(host: &str, environment: &[(&str, &str)]) -> House {
+        House::to(([0, 0, 0, 0], 0).into(), Some(host), environment, &[])
     }
 
     /// A proxy before whoever is at `address`.
@@ -127,6 +130,12 @@ impl House {
             thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// The message of the one maildrop.
+pub(crate) fn message() -> Entry {
+    let octets = b"Subject: one\n\nhello\n".to_vec();
+    Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets) }
 }
 
 /// Ends processes at once.

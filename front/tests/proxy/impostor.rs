@@ -1,10 +1,13 @@
 //! Servers that do what none should.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use testbed::chain::own_address;
+use testbed::process::Running;
 
 /// What one does.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +20,8 @@ pub(crate) enum Impostor {
     Silent,
     /// It says a line without an end.
     Endless,
+    /// Its greeting is longer than any line.
+    Long,
 }
 
 impl Impostor {
@@ -36,6 +41,7 @@ impl Impostor {
             Impostor::Absent => Ok(()),
             Impostor::Says(words) => say(&mut client, words),
             Impostor::Silent => client.read_to_end(&mut Vec::new()).map(drop),
+            Impostor::Long => say(&mut client, format!("+OK {}\r\n", "x".repeat(4000)).as_bytes()),
             Impostor::Endless => loop {
                 if let Err(error) = client.write_all(&[b'+'; 1000]) {
                     break Err(error);
@@ -55,6 +61,25 @@ fn say(client: &mut TcpStream, words: &[u8]) -> std::io::Result<()> {
         client.write_all(line)?;
     }
     Ok(())
+}
+
+/// A server of openssl(1), which shakes hands and says what is no greeting; it
+/// ends with what is returned beside its address.
+pub(crate) fn openssl(certificate: &Path, key: &Path) -> (SocketAddr, Running) {
+    let address = own_address();
+    let mut command = Command::new("openssl");
+    command
+        .args(["s_server", "-accept", &address.to_string(), "-cert"])
+        .arg(certificate)
+        .arg("-key")
+        .arg(key);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = Running::start(&mut command).unwrap();
+    server.child().stdin.as_mut().unwrap().write_all(b"220 smtp\n").unwrap();
+    let mut said = BufReader::new(server.child().stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap() == "ACCEPT"), "openssl(1) does not listen");
+    thread::spawn(move || said.for_each(drop));
+    (address, server)
 }
 
 /// The port of 127.0.0.1 at which octets are passed on from and to whoever is

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use pop3::{COMMAND_LIMIT, Line};
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, Said};
+use super::failure::{Failure, Said, Words};
 use super::route::Login;
 
 /// What is to be done now.
@@ -64,6 +64,9 @@ impl Command {
     }
 }
 
+/// How a greeting says that XCLIENT is believed.
+const XCLIENT: &[u8] = b"[XCLIENT]";
+
 /// A login at a back-end.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
@@ -72,6 +75,9 @@ pub(crate) struct Dialogue {
     lines: VecDeque<(Command, Zeroizing<Vec<u8>>)>,
     /// What is to be said to a challenge.
     response: Option<Zeroizing<Vec<u8>>>,
+    /// The greeting names XCLIENT, as Dovecot's does where it believes us. Where
+    /// it does not it says `+OK` to the command and goes by none of it.
+    offers_xclient: bool,
 }
 
 impl Dialogue {
@@ -80,7 +86,8 @@ impl Dialogue {
     /// # Errors
     /// A name or password cannot be said.
     pub(crate) fn new(account: &[u8], login: &Login, wishes: Wishes) -> Result<Dialogue, Failure> {
-        let mut dialogue = Dialogue { last: Command::Connect, lines: VecDeque::new(), response: None };
+        let (last, lines) = (Command::Connect, VecDeque::new());
+        let mut dialogue = Dialogue { last, lines, response: None, offers_xclient: false };
         if wishes.stls {
             dialogue.will_say(Command::Stls, &[b"STLS"])?;
         }
@@ -127,16 +134,20 @@ impl Dialogue {
             // Whoever cannot UTF8 sends nothing that a client that can would not take.
             (Command::Utf8, Said::No | Said::NotNow) => self.go_on(),
             (Command::Stls, Said::Yes) => Next::StartTls,
+            (Command::Connect, Said::Yes) => {
+                self.offers_xclient = text.windows(XCLIENT.len()).any(|part| part == XCLIENT);
+                self.go_on()
+            }
             (_, Said::Yes) => self.go_on(),
             (Command::Auth, Said::Challenge) => match self.response.take() {
                 Some(response) => Next::Say(response),
-                None => Next::Failed(Failure::Refused(self.last.name())),
+                None => Next::Failed(Failure::Refused(self.last.name(), Words::default())),
             },
             (Command::Connect, _) => Next::Failed(Failure::NoGreeting),
             (_, Said::Challenge | Said::Nonsense) => self.nonsense(),
-            (Command::User, no) => Next::Failed(Failure::UserRejected(no)),
-            (Command::Pass, no) => Next::Failed(Failure::PasswordRejected(no)),
-            (other, Said::No | Said::NotNow) => Next::Failed(Failure::Refused(other.name())),
+            (Command::User, no) => Next::Failed(Failure::UserRejected(no, Words::of(text))),
+            (Command::Pass, no) => Next::Failed(Failure::PasswordRejected(no, Words::of(text))),
+            (other, Said::No | Said::NotNow) => Next::Failed(Failure::Refused(other.name(), Words::of(text))),
         }
     }
 
@@ -168,6 +179,9 @@ impl Dialogue {
 
     fn go_on(&mut self) -> Next {
         match self.lines.pop_front() {
+            Some((Command::Xclient, _)) if !self.offers_xclient => {
+                Next::Failed(Failure::Refused(Command::Xclient.name(), Words::default()))
+            }
             Some((command, line)) => {
                 self.last = command;
                 Next::Say(line)
@@ -198,7 +212,7 @@ fn line(words: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Failure> {
 mod tests {
     use super::{Dialogue, Login, Next, Wishes};
     use crate::proxy::Master;
-    use crate::proxy::failure::{Failure, Said};
+    use crate::proxy::failure::{Failure, Said, Words};
     use authlib::Secret;
     use pop3::Line;
 
@@ -231,7 +245,7 @@ mod tests {
     fn nothing_of_the_client_is_said_before_tls() {
         let wishes = Wishes { stls: true, xclient: Some("XCLIENT ADDR=::1 PORT=1".into()), utf8: true };
         let mut dialogue = Dialogue::new(b"alice", &password(), wishes).unwrap();
-        assert_eq!(heard(&mut dialogue, "+OK"), "STLS\r\n");
+        assert_eq!(heard(&mut dialogue, "+OK [XCLIENT] ready."), "STLS\r\n");
         assert_eq!(heard(&mut dialogue, "+OK"), "(handshake)");
         assert!(matches!(dialogue.tls_started(), Next::Say(line) if line.starts_with(b"XCLIENT ADDR=::1")));
         assert_eq!(heard(&mut dialogue, "+OK"), "UTF8\r\n");
@@ -241,17 +255,20 @@ mod tests {
     #[test]
     fn who_does_not_do_what_is_asked_for_hears_no_password() {
         for (wishes, greeting, answer) in [
-            (Wishes { stls: true, ..Wishes::default() }, "+OK", "(STLS rejected by mx)"),
+            (Wishes { stls: true, ..Wishes::default() }, "+OK", "(STLS rejected by mx: -ERR no)"),
             (
                 Wishes { xclient: Some("XCLIENT".into()), ..Wishes::default() },
-                "+OK",
-                "(XCLIENT rejected by mx)",
+                "+OK [XCLIENT]",
+                "(XCLIENT rejected by mx: -ERR no)",
             ),
         ] {
             let mut dialogue = Dialogue::new(b"alice", &password(), wishes).unwrap();
             heard(&mut dialogue, greeting);
             assert_eq!(heard(&mut dialogue, "-ERR no"), answer);
         }
+        let wishes = Wishes { xclient: Some("XCLIENT".into()), ..Wishes::default() };
+        let mut dialogue = Dialogue::new(b"alice", &password(), wishes).unwrap();
+        assert_eq!(heard(&mut dialogue, "+OK ready."), "(XCLIENT rejected by mx)");
         for greeting in ["-ERR busy", "220 smtp", "+ ", ""] {
             let mut dialogue = Dialogue::new(b"alice", &password(), Wishes::default()).unwrap();
             assert_eq!(heard(&mut dialogue, greeting), "(Did not receive greeting from mx)");
@@ -278,7 +295,7 @@ mod tests {
             heard(&mut dialogue, "+OK");
             heard(&mut dialogue, "+OK");
             let next = dialogue.heard(&Line::Text(answer.as_bytes()));
-            assert_eq!(next, Next::Failed(Failure::PasswordRejected(said)));
+            assert_eq!(next, Next::Failed(Failure::PasswordRejected(said, Words::of(answer.as_bytes()))));
         }
     }
 

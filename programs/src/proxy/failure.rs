@@ -1,5 +1,7 @@
 //! What a back-end says, and why there is no session with it.
 
+use std::fmt;
+
 use authlib::printable::printable;
 
 /// What the first line of a reply says.
@@ -47,6 +49,23 @@ impl Said {
     }
 }
 
+/// What a back-end has said with its no, harmless, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words(String);
+
+impl Words {
+    /// Those of the reply `line`.
+    pub(crate) fn of(line: &[u8]) -> Words {
+        Words(printable(line))
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
 /// Why there is no session with a back-end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -56,12 +75,12 @@ pub(crate) enum Failure {
     Tls(String),
     /// It has not said `+OK` to begin with.
     NoGreeting,
-    /// It has said no to this command.
-    Refused(&'static str),
+    /// It has said no to this command; how.
+    Refused(&'static str, Words),
     /// It has said no to USER.
-    UserRejected(Said),
+    UserRejected(Said, Words),
     /// It has said no to PASS.
-    PasswordRejected(Said),
+    PasswordRejected(Said, Words),
     /// It has said what is no reply, to this command.
     Nonsense(&'static str),
     /// It has ended the connection behind this command.
@@ -78,20 +97,20 @@ impl Failure {
     /// Whether the client's credentials were not good there. All else is no
     /// fault of theirs, and must never look so.
     pub(crate) fn is_rejection(&self) -> bool {
-        matches!(self, Failure::UserRejected(Said::No) | Failure::PasswordRejected(Said::No))
+        matches!(self, Failure::UserRejected(Said::No, _) | Failure::PasswordRejected(Said::No, _))
     }
 
     /// The line for the log about the back-end `host`; three of them are
-    /// Courier's (reference: wire 15).
+    /// Courier's, with its words behind them (reference: wire 15, ledger 882).
     pub(crate) fn line(&self, host: &str) -> String {
         let host = printable(host.as_bytes());
         match self {
             Failure::Unreachable(why) => format!("cannot connect to {host}: {why}"),
             Failure::Tls(why) => format!("TLS with {host}: {}", printable(why.as_bytes())),
             Failure::NoGreeting => format!("Did not receive greeting from {host}"),
-            Failure::Refused(command) => format!("{command} rejected by {host}"),
-            Failure::UserRejected(_) => format!("Login userid rejected by {host}"),
-            Failure::PasswordRejected(_) => format!("Login password rejected by {host}"),
+            Failure::Refused(command, words) => format!("{command} rejected by {host}{words}"),
+            Failure::UserRejected(_, words) => format!("Login userid rejected by {host}{words}"),
+            Failure::PasswordRejected(_, words) => format!("Login password rejected by {host}{words}"),
             Failure::Nonsense(command) => format!("to {command} {host} has said what is no reply"),
             Failure::Closed(command) => format!("behind {command} {host} has closed the connection"),
             Failure::Silent(command) => format!("behind {command} {host} was silent for too long"),
@@ -105,7 +124,7 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Said};
+    use super::{Failure, Said, Words};
 
     #[test]
     fn only_what_is_said_against_the_password_is_a_rejection() {
@@ -124,9 +143,9 @@ mod tests {
         ] {
             assert_eq!(Said::read(line), said, "{}", String::from_utf8_lossy(line));
         }
-        assert!(Failure::PasswordRejected(Said::No).is_rejection());
-        for other in [Failure::PasswordRejected(Said::NotNow), Failure::NoGreeting, Failure::Refused("AUTH")]
-        {
+        assert!(Failure::PasswordRejected(Said::No, Words::default()).is_rejection());
+        let not_now = Failure::PasswordRejected(Said::NotNow, Words::default());
+        for other in [not_now, Failure::NoGreeting, Failure::Refused("AUTH", Words::default())] {
             assert!(!other.is_rejection());
         }
     }
@@ -135,8 +154,11 @@ mod tests {
     fn couriers_lines_are_couriers() {
         for (failure, line) in [
             (Failure::NoGreeting, "Did not receive greeting from mx"),
-            (Failure::UserRejected(Said::No), "Login userid rejected by mx"),
-            (Failure::PasswordRejected(Said::NotNow), "Login password rejected by mx"),
+            (Failure::UserRejected(Said::No, Words::default()), "Login userid rejected by mx"),
+            (
+                Failure::PasswordRejected(Said::NotNow, Words::of(b"-ERR not\nnow")),
+                "Login password rejected by mx: -ERR not.now",
+            ),
         ] {
             assert_eq!(failure.line("mx"), line);
         }

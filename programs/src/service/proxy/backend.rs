@@ -61,6 +61,11 @@ impl Backend {
         self.session = Some(session);
     }
 
+    /// Whether it is.
+    pub(super) fn is_in_tls(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Goes on with the handshake; for what it waits then, or `None` if it is
     /// done.
     ///

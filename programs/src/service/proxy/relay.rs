@@ -6,8 +6,8 @@
 //! ```
 //!
 //! What one side does not take the other is not asked for. The end of the
-//! client is passed on, and it hears all that is still said to it; the end of
-//! the back-end is the end.
+//! client is passed on, inside TLS a little later, and it hears all that is still
+//! said to it; the end of the back-end is the end.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -26,6 +26,10 @@ use crate::service::stream::Stream;
 const SILENCE: Duration = Duration::from_secs(1800);
 /// The same once one of the two has ended.
 const LAST_WORDS: Duration = Duration::from_secs(600);
+/// How long a back-end inside TLS may be silent until it hears that the client
+/// has ended: in TLS most take that for leave to say no more, also what they
+/// have been asked for.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
 /// So many chunks each way, before others have their turn.
 const ROUNDS: usize = 8;
 
@@ -95,8 +99,8 @@ impl Relay {
                 *upward = Flow { ended: true, octets: upward.octets, waiting: Vec::new() };
                 false
             });
-            if upward.ended && upward.waiting.is_empty() && !std::mem::replace(&mut self.told_end, true) {
-                backend.finish();
+            if self.has_end_to_tell() && !self.backend.is_in_tls() {
+                self.tell_end();
             }
             if !said && !heard {
                 break;
@@ -105,6 +109,26 @@ impl Relay {
         }
         let all_is_said = self.downward.ended && self.downward.waiting.is_empty();
         !all_is_said && self.backend.flush().is_ok()
+    }
+
+    /// The client has ended, and the back-end has all of it but that.
+    fn has_end_to_tell(&self) -> bool {
+        self.upward.ended && self.upward.waiting.is_empty() && !self.told_end
+    }
+
+    fn tell_end(&mut self) {
+        self.told_end = true;
+        self.backend.finish();
+    }
+
+    /// It has been silent for too long; whether it goes on nevertheless.
+    pub(super) fn time_is_up(&mut self) -> bool {
+        let goes_on = self.has_end_to_tell();
+        if goes_on {
+            self.tell_end();
+            self.last_octet = Instant::now();
+        }
+        goes_on
     }
 
     /// Has `epoll` watch both sides, the client as `client`, the back-end as
@@ -121,7 +145,12 @@ impl Relay {
     /// When it has been silent for too long.
     pub(super) fn deadline(&self) -> Instant {
         let is_ending = self.upward.ended || self.downward.ended;
-        self.last_octet + if is_ending { LAST_WORDS } else { SILENCE }
+        let patience = match is_ending {
+            true if self.has_end_to_tell() => LAST_ANSWER,
+            true => LAST_WORDS,
+            false => SILENCE,
+        };
+        self.last_octet + patience
     }
 
     /// Ends it, and logs what it was (ledger 876).

@@ -303,7 +303,7 @@ impl Sessions {
         let late: Vec<u64> =
             self.all.iter().filter(|(_, state)| state.deadline() <= now).map(|(token, _)| *token).collect();
         for token in late {
-            match self.all.get(&token) {
+            match self.all.get_mut(&token) {
                 Some(State::Login(..)) => self.step(token, |login, means| {
                     login.time_is_up(means, now)?;
                     Ok(Progress::Waits)
@@ -312,7 +312,13 @@ impl Sessions {
                     let number = *number;
                     self.remove(token, &number);
                 }
-                Some(State::Relay(..)) => self.end_relay(token),
+                Some(State::Relay(_, relay)) => {
+                    if relay.time_is_up() {
+                        self.pump(token);
+                    } else {
+                        self.end_relay(token);
+                    }
+                }
                 None => {}
             }
         }
