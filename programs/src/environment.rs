@@ -17,6 +17,16 @@ pub(crate) fn instead(variables: BTreeMap<String, OsString>) {
     *INSTEAD.write().unwrap_or_else(PoisonError::into_inner) = Some(variables);
 }
 
+/// What `work` makes, for which these variables are the environment.
+pub(crate) fn with<T>(variables: BTreeMap<String, OsString>, work: impl FnOnce() -> T) -> T {
+    let swap =
+        |other| std::mem::replace(&mut *INSTEAD.write().unwrap_or_else(PoisonError::into_inner), other);
+    let earlier = swap(Some(variables));
+    let made = work();
+    swap(earlier);
+    made
+}
+
 /// The variable, if it is set.
 #[must_use]
 pub fn variable(name: &str) -> Option<OsString> {

@@ -18,7 +18,7 @@ use super::options::{self, Options};
 use super::settings::{self, Settings, Status, called, page, says_nothing};
 use super::sockets::Sockets;
 use super::{certificate, command, directory, serve, trial};
-use crate::proxy;
+use crate::{environment, proxy};
 
 /// How long modules may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
     let good = match settings::read(&options) {
         Ok(settings) => {
             show(&settings);
-            settings.take_effect_here();
+            environment::instead(settings.variables());
             try_everything(&settings)
         }
         Err(wrong) => say("settings", Err(wrong)),

@@ -5,14 +5,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::control::{self, Request};
 use super::{certificate, check, serve, user};
 
 const USAGE: &str = "\
 Usage: postrider serve [OPTION]…        the server
+       postrider reload|stop|status [OPTION]…
+                                        a word to a server that runs
        postrider check [OPTION]…        whether it would serve, and with which settings
        postrider user COMMAND …         its accounts
        postrider cert COMMAND …         certificates
-       postrider serve|check|user|cert --help
+       postrider serve|reload|check|user|cert --help
                                         more about each
        postrider --help | --version
 ";
@@ -31,6 +34,10 @@ pub fn run() -> ExitCode {
         Some("user") if wants_help => say(user::USAGE),
         Some("user") => user::run(rest),
         Some("cert") => certificate::run(rest),
+        Some(word) if let Some(request) = Request::of(word) => match wants_help {
+            true => say(&control::usage()),
+            false => control::run(request, rest),
+        },
         Some("--version") => say(concat!("postrider ", env!("CARGO_PKG_VERSION"), "\n")),
         first if is_help(first) => say(USAGE),
         _ => wrong("", USAGE),

@@ -6,6 +6,7 @@ mod address;
 mod socket;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use crate::environment;
 
@@ -17,9 +18,11 @@ pub(crate) use self::address::Address;
 /// A listening socket, which never blocks.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// What it was opened as, or is bound to: two sockets with the same address
-    /// are the same place, for whoever hands them over.
+    /// What it was opened as: two sockets with the same address are the same
+    /// place, for whoever hands them over.
     pub(crate) address: Address,
+    /// Where it is bound, which is another place if port 0 was asked for.
+    pub(crate) bound: Address,
     /// How a conversation begins there.
     pub(crate) manner: Manner,
     /// The socket.
@@ -83,14 +86,13 @@ impl Listener {
     /// # Errors
     /// A line for the log.
     pub(crate) fn open(address: Address, manner: Manner, open: &mut Sockets) -> Result<Listener, String> {
-        if let Some(socket) = open.take(&address) {
-            return Ok(Listener { address, manner, socket });
-        }
-        let socket = socket::open(&address).map_err(|why| format!("{address}: {why}"))?;
-        // Where port 0 was asked for it is known now.
+        let socket = match open.take(&address) {
+            Some(socket) => socket,
+            None => socket::open(&address).map_err(|why| format!("{address}: {why}"))?,
+        };
         let is_any = address.port().is_some_and(|place| place.port() == 0);
-        let address = if is_any { Address::of(&socket).unwrap_or(address) } else { address };
-        Ok(Listener { address, manner, socket })
+        let bound = Address::of(&socket).filter(|_| is_any).unwrap_or_else(|| address.clone());
+        Ok(Listener { address, bound, manner, socket })
     }
 
     /// Another descriptor for the same.
@@ -98,9 +100,18 @@ impl Listener {
     /// # Errors
     /// No descriptor is left.
     pub(crate) fn try_clone(&self) -> std::io::Result<Listener> {
-        let Listener { address, manner, socket } = self;
-        Ok(Listener { address: address.clone(), manner: *manner, socket: socket.try_clone()? })
+        let Listener { address, bound, manner, socket } = self;
+        let (address, bound) = (address.clone(), bound.clone());
+        Ok(Listener { address, bound, manner: *manner, socket: socket.try_clone()? })
     }
+}
+
+/// A listening socket at `path` for this process's user alone.
+///
+/// # Errors
+/// What does not work.
+pub(crate) fn private(path: &Path) -> Result<OwnedFd, String> {
+    socket::open(&Address::Unix { path: path.to_owned(), mode: 0o600 })
 }
 
 /// The sockets that systemd has opened for us (sd_listen_fds(3)). They are taken
@@ -114,7 +125,7 @@ pub(crate) fn passed() -> Result<Vec<Listener>, String> {
 
 impl std::fmt::Display for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.address.fmt(f)?;
+        self.bound.fmt(f)?;
         match self.manner {
             Manner { implicit_tls: true, proxied: true } => f.write_str(", for TLS behind a proxy"),
             Manner { implicit_tls: true, .. } => f.write_str(", for TLS"),

@@ -10,6 +10,7 @@ pub mod certificate;
 mod check;
 pub mod command;
 pub mod confinement;
+mod control;
 mod counts;
 mod demo;
 mod desk;

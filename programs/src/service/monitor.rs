@@ -12,10 +12,12 @@ mod admission;
 mod certificates;
 mod farewell;
 mod generation;
+mod office;
 mod parts;
 mod pause;
 mod plan;
 mod proxies;
+mod requests;
 mod sessions;
 mod trial;
 
@@ -32,6 +34,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::farewell::Farewell;
 use self::generation::Generation;
+use self::office::Office;
 use self::parts::{Lost, Parts, Role, Token};
 use self::pause::Pause;
 pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
@@ -78,7 +81,11 @@ pub(crate) struct Monitor {
     look_at: Instant,
     /// Somebody wants the settings to be read again.
     wants_reload: bool,
+    /// The last new settings since then that could not be had, when and why.
+    refused: Option<(Instant, String)>,
     pauses: Pauses,
+    office: Office,
+    started: Instant,
     farewell: Option<Farewell>,
 }
 
@@ -111,7 +118,10 @@ impl Monitor {
             trial: None,
             look_at: Instant::now(),
             wants_reload: false,
+            refused: None,
             pauses: Pauses::default(),
+            office: Office::default(),
+            started: Instant::now(),
             farewell: None,
         };
         monitor.begin_trial()?;
@@ -146,9 +156,11 @@ impl Monitor {
         for event in &events {
             match event.data.u64() {
                 SIGNALS => self.take_signals()?,
+                token if token >= office::FIRST => self.attend(token),
                 token => self.hear(token),
             }
         }
+        self.office.send_away_the_slow();
         Ok(())
     }
 

@@ -20,8 +20,7 @@ use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
 use super::{certificate, command, confinement, directory};
-use crate::log;
-use crate::proxy;
+use crate::{environment, log, proxy};
 
 /// How it is called.
 pub(super) fn usage() -> String {
@@ -81,17 +80,18 @@ fn serve(options: Options) -> Result<(), String> {
     // What whoever starts us has left open is not for fronts.
     system::process::seal_descriptors().map_err(|error| reason(&error))?;
     let passed = listen::passed()?;
-    read(&options)?;
+    let settings = read(&options)?;
+    environment::instead(settings.variables());
     confinement::announce()?;
     Monitor::new(Box::new(move |open| {
         let settings = read(&options)?;
         settings.warnings().iter().for_each(|warning| log::warning(warning));
-        plan(&settings, &passed, open)
+        environment::with(settings.variables(), || plan(&settings, &passed, open))
     }))?
     .run()
 }
 
-/// The settings as they are now. This process goes by them at once.
+/// The settings as they are now. This process does not go by them yet.
 ///
 /// # Errors
 /// A line for the log.
@@ -100,7 +100,6 @@ fn read(options: &Options) -> Result<Settings, String> {
     if let Some(refused) = settings.refusals().first() {
         return Err(refused.clone());
     }
-    settings.take_effect_here();
     Ok(settings)
 }
 
@@ -124,7 +123,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
     let proxy = environment(Reader::Proxy);
     let listeners = listeners(settings, certificate.is_some(), passed, open)?;
     let first = listeners.iter().filter(|listener| listener.manner == Manner::default());
-    let hint = first.filter_map(|listener| listener.address.port()).next();
+    let hint = first.filter_map(|listener| listener.bound.port()).next();
     let hint = hint.and_then(|address| directory::hint(&directory, address, own_certificate.as_deref()));
     Ok(Plan {
         programs: programs.ok_or("where are the other programs?")?,
@@ -136,6 +135,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
         proxy: proxy::Settings::from_environment()?.map(Proxy::new),
         maildir: settings.get("MAILDIRPATH").map_or_else(|| "Maildir".into(), PathBuf::from),
         environments: Environments { front, auth, mailbox, proxy, directory },
+        variables: settings.variables(),
         patience: seconds(settings, "POSTRIDER_READY_WITHIN")?,
         farewell: seconds(settings, "POSTRIDER_FAREWELL")?,
         limits: Limits::from_environment()?,
@@ -144,7 +144,10 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
 }
 
 /// The seconds that the setting `name` says.
-fn seconds(settings: &Settings, name: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// A line for the log: it says something else.
+pub(super) fn seconds(settings: &Settings, name: &str) -> Result<Duration, String> {
     let text = settings.get(name).map(OsStr::to_string_lossy).unwrap_or_default();
     let seconds: u32 = text.parse().map_err(|_| format!("{name}={text} is no number of seconds"))?;
     Ok(Duration::from_secs(seconds.into()))

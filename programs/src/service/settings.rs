@@ -37,7 +37,7 @@ pub(crate) use self::table::{Kind, Reader, Setting, Status, called};
 pub(crate) use self::value::{Source, Value};
 use super::directory;
 use super::options::{Files, Options};
-use crate::environment::{self, leading_number};
+use crate::environment::leading_number;
 
 /// The directory of the service.
 pub(crate) const DIRECTORY: &str = "POSTRIDER_SYSCONFDIR";
@@ -119,10 +119,9 @@ impl Settings {
         self.get(name).is_some_and(|text| matches!(text.as_encoded_bytes().first(), Some(b'y' | b'Y')))
     }
 
-    /// Puts them in the place of this process's environment.
-    pub(crate) fn take_effect_here(&self) {
-        let variable = |(name, value): (&String, &Value)| (name.clone(), value.text.clone());
-        environment::instead(self.values.iter().map(variable).collect());
+    /// What is to stand in the place of this process's environment.
+    pub(crate) fn variables(&self) -> BTreeMap<String, OsString> {
+        self.values.iter().map(|(name, value)| (name.clone(), value.text.clone())).collect()
     }
 
     /// The environment of a process: what it reads, and nothing else (ledger 802). `directory`

@@ -15,9 +15,10 @@ impl Sockets {
         self.0.push(listener);
     }
 
-    /// The one at `address`, if there is one.
+    /// The one that was opened as `address`, or is bound there, if there is one.
     pub(crate) fn take(&mut self, address: &Address) -> Option<OwnedFd> {
-        let index = self.0.iter().position(|listener| listener.address == *address)?;
+        let opened_as = self.0.iter().position(|listener| listener.address == *address);
+        let index = opened_as.or_else(|| self.0.iter().position(|listener| listener.bound == *address))?;
         Some(self.0.swap_remove(index).socket)
     }
 }

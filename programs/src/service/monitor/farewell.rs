@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::super::order::Strangers;
 use super::Monitor;
 use super::parts::Role;
+use super::requests::SHUTTING_DOWN;
 use crate::log;
 
 /// How long the last commands may take: an UPDATE may have much to delete.
@@ -30,6 +31,7 @@ impl Monitor {
     /// Nobody else comes in.
     pub(super) fn begin_farewell(&mut self) {
         self.end_trial();
+        self.office.no_more_trials(&Err(SHUTTING_DOWN.to_owned()));
         let mut patience = Duration::ZERO;
         if let Some(serving) = &mut self.serving {
             serving.plan.listeners.clear();
@@ -38,7 +40,7 @@ impl Monitor {
         for front in self.parts.all_of(&Role::Front) {
             self.parts.let_leave(front, Strangers::AreSentAway);
         }
-        log::line(format_args!("INFO: shutting down"));
+        log::line(format_args!("INFO: {SHUTTING_DOWN}"));
         self.farewell = Some(Farewell::Sessions(Instant::now() + patience));
     }
 

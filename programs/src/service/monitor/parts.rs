@@ -94,6 +94,16 @@ pub(super) struct Lost {
     pub(super) lived: Duration,
 }
 
+/// How many processes there are of each role, and how many of all roles leave.
+#[derive(Default)]
+pub(super) struct Numbers {
+    pub(super) auth: usize,
+    pub(super) fronts: usize,
+    pub(super) mailboxes: usize,
+    pub(super) proxies: usize,
+    pub(super) leaving: usize,
+}
+
 /// The processes.
 pub(super) struct Parts {
     /// Where all of them are heard.
@@ -199,6 +209,21 @@ impl Parts {
     /// The mailbox process of `key`, if it is there.
     pub(super) fn mailbox(&self, key: &Key) -> Option<Token> {
         self.mailboxes.get(key).copied()
+    }
+
+    /// How many there are of each.
+    pub(super) fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers { leaving: self.leaving.len(), ..Numbers::default() };
+        for process in self.all.values() {
+            *match (process.stage, &process.role) {
+                (Stage::Leaving, _) => &mut numbers.leaving,
+                (_, Role::Auth) => &mut numbers.auth,
+                (_, Role::Front) => &mut numbers.fronts,
+                (_, Role::Mailbox(_)) => &mut numbers.mailboxes,
+                (_, Role::Proxy) => &mut numbers.proxies,
+            } += 1;
+        }
+        numbers
     }
 
     /// How many mailbox processes there are.

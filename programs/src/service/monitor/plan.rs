@@ -1,5 +1,6 @@
 //! What the service is to be.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) maildir: PathBuf,
     /// What the processes find in their environment.
     pub(crate) environments: Environments,
+    /// What this process goes by, once it serves.
+    pub(crate) variables: BTreeMap<String, OsString>,
     /// How long a process may take until it can serve.
     pub(crate) patience: Duration,
     /// How long sessions may go on after SIGTERM.

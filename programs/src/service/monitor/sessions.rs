@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::super::counts::{self, Key, Place, Secret, Table};
+use super::super::counts::{self, Key, Place, Secret, Table, View};
 use super::super::limits::Limits;
 use super::super::order::{Order, SESSIONS};
 use super::parts::{Parts, Role, Token};
@@ -21,6 +21,14 @@ pub(super) struct Sessions {
     fronts: HashMap<Token, OwnedFd>,
     all: HashMap<u64, Session>,
     of_account: HashMap<Vec<u8>, u64>,
+}
+
+/// How many sessions there are, of how many accounts, and how many connections
+/// before their login.
+pub(super) struct Numbers {
+    pub(super) all: usize,
+    pub(super) accounts: usize,
+    pub(super) strangers: u64,
 }
 
 struct Session {
@@ -72,6 +80,16 @@ impl Sessions {
             for other in &present {
                 parts.order(*other, Order::Counted(token, None));
             }
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn numbers(&self) -> Numbers {
+        let strangers = self.fronts.values().filter_map(|table| View::of(table).ok());
+        Numbers {
+            all: self.all.len(),
+            accounts: self.of_account.len(),
+            strangers: strangers.map(|table| table.total()).sum(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! How settings come into force: new processes are started with them, and serve
 //! as soon as all of them can. Until then, and if they cannot, the old ones do.
 
+use std::time::Instant;
+
 use authlib::printable::reason;
 
 use super::super::listen::Address;
@@ -9,7 +11,10 @@ use super::super::sockets::Sockets;
 use super::Monitor;
 use super::generation::Generation;
 use super::plan::Plan;
-use crate::log;
+use crate::{environment, log};
+
+/// How a reload went well.
+const IN_FORCE: &str = "the settings were read again and are in force";
 
 /// A generation that does not serve yet.
 pub(super) struct Trial {
@@ -41,6 +46,7 @@ impl Monitor {
     pub(super) fn begin_trial(&mut self) -> Result<(), String> {
         self.last_generation += 1;
         let number = self.last_generation;
+        self.office.trial_begins(number);
         let open = self.serving.as_ref().map_or(Ok(Sockets::default()), |serving| serving.plan.sockets());
         let plan = open.map_err(|error| reason(&error)).and_then(|open| (self.read)(open));
         let generation = match plan.and_then(|plan| Generation::new(number, plan)) {
@@ -84,7 +90,11 @@ impl Monitor {
     fn take_over(&mut self, new: Generation) {
         let old = self.serving.replace(new);
         let (Some(new), parts) = (&self.serving, &mut self.parts) else { return };
+        environment::instead(new.plan.variables.clone());
         announce(&new.plan, old.as_ref().map(|old| &old.plan));
+        self.office.open(&new.plan.environments.directory, parts);
+        self.office.trial_ends(new.number, &Ok(IN_FORCE.to_owned()));
+        self.refused = None;
         self.pauses = Default::default();
         if let Some(old) = old {
             old.leave(parts, Strangers::MayFinish);
@@ -100,7 +110,10 @@ impl Monitor {
         if self.serving.is_none() {
             return Err(reason.to_owned());
         }
-        log::error(&format_args!("the settings stay as they were: {reason}"));
+        let said = format!("the settings stay as they were: {reason}");
+        log::error(&said);
+        self.office.trial_ends(generation, &Err(said));
+        self.refused = Some((Instant::now(), reason.to_owned()));
         Ok(())
     }
 }
@@ -125,5 +138,5 @@ fn announce(new: &Plan, old: Option<&Plan>) {
     for listener in old.listeners.iter().filter(|listener| !listens(new, &listener.address)) {
         log::line(format_args!("INFO: no longer listening on {listener}"));
     }
-    log::line(format_args!("INFO: the settings were read again and are in force"));
+    log::line(format_args!("INFO: {IN_FORCE}"));
 }
