@@ -6,9 +6,11 @@
 
 mod binding;
 pub mod cert;
+mod clients;
 mod connector;
 mod server;
 mod session;
+mod subject;
 
 pub use connector::make_connector;
 pub use server::make_server;

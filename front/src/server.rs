@@ -1,5 +1,4 @@
-//! The server's side of TLS: versions 1.2 and 1.3 (ledger 140), without client
-//! certificates.
+//! The server's side of TLS: versions 1.2 and 1.3 (ledger 140).
 
 use std::sync::Arc;
 
@@ -9,16 +8,20 @@ use programs::service::material::{Material, Pem};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, ServerConfig, ServerConnection};
 
 use crate::binding::{self, EndPoint};
+use crate::clients::Clients;
 use crate::session::Rustls;
+use crate::subject::Field;
 
 /// What all sessions have in common.
 struct Certified {
     config: Arc<ServerConfig>,
     end_point: EndPoint,
+    field: Option<Field>,
 }
 
 /// Makes a server of `material`.
@@ -29,14 +32,21 @@ pub fn make_server(material: &Material) -> Result<Made, String> {
     let Pem { chain, key } = &material.certificate;
     let certified = certified(chain, key)?;
     let end_point = certified.cert.first().and_then(|first| binding::end_point(first));
+    let Clients { verifier, are_asked, field, remarks } =
+        Clients::signed_by(material.authorities.as_deref())?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
-    let server = Certified { config: Arc::new(config), end_point };
-    Ok(Made { server: Box::new(server), remarks: Vec::new() })
+    if are_asked {
+        // A certificate that was good when a session began may not be any more.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    let server = Certified { config: Arc::new(config), end_point, field };
+    Ok(Made { server: Box::new(server), remarks })
 }
 
 /// Of which a client must offer one, if it offers any (RFC 7301 section 3.2): the
@@ -68,7 +78,8 @@ pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String
 impl Server for Certified {
     fn session(&self) -> Result<Box<dyn Session>, String> {
         let session = ServerConnection::new(Arc::clone(&self.config)).map_err(|error| error.to_string())?;
-        Ok(Box::new(Rustls { connection: session.into(), end_point: self.end_point.clone() }))
+        let (connection, end_point) = (session.into(), self.end_point.clone());
+        Ok(Box::new(Rustls { connection, end_point, field: self.field }))
     }
 }
 

@@ -8,12 +8,23 @@ use programs::service::front::tls::Session;
 use rustls::Connection;
 
 use crate::binding::{EndPoint, bindings};
+use crate::subject::Field;
 
 /// One session.
 pub(crate) struct Rustls {
     pub(crate) connection: Connection,
     /// Of the certificate that the server shows.
     pub(crate) end_point: EndPoint,
+    /// What names the account of a client that shows a certificate.
+    pub(crate) field: Option<Field>,
+}
+
+impl Rustls {
+    /// The name in the client's certificate, which was verified before it was
+    /// taken.
+    fn certificate_name(&self) -> Option<Vec<u8>> {
+        self.field?.of(self.connection.peer_certificates()?.first()?)
+    }
 }
 
 impl Session for Rustls {
@@ -60,6 +71,7 @@ impl Session for Rustls {
     }
 
     fn channel(&self) -> Channel {
-        Channel { bindings: bindings(&self.connection, &self.end_point), ..Channel::default() }
+        let bindings = bindings(&self.connection, &self.end_point);
+        Channel { bindings, certificate_name: self.certificate_name(), ..Channel::default() }
     }
 }

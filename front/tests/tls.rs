@@ -7,6 +7,8 @@
 mod binding;
 #[path = "tls/certificate.rs"]
 mod certificate;
+#[path = "tls/clients.rs"]
+mod clients;
 #[path = "tls/handshake.rs"]
 mod handshake;
 #[path = "tls/house.rs"]

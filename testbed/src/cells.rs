@@ -11,7 +11,7 @@ mod table;
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpStream;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -20,11 +20,14 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::authdaemond::OurAuthdaemond;
+use crate::certificates::Certificates;
 use crate::chain::{Account, Chain};
 use crate::maildrop::{Entry, Kind, lay_out};
 use crate::process::{self, command_behind};
 use crate::service::Service;
 use crate::stand::{PATH, Programs, make_public};
+use crate::tls::Hello;
+use crate::wire::Wire;
 use crate::{Fault, Outcome};
 pub use mechanism::{Credentials, Mechanism};
 use table::Cell;
@@ -72,18 +75,23 @@ impl Place {
 
 /// What a client can connect to.
 trait Server: Send {
-    fn connect(&mut self) -> Outcome<TcpStream>;
+    fn connect(&mut self) -> Outcome<Box<dyn Wire>>;
 }
 
 impl Server for Chain {
-    fn connect(&mut self) -> Outcome<TcpStream> {
-        Chain::connect(self)
+    fn connect(&mut self) -> Outcome<Box<dyn Wire>> {
+        Ok(Box::new(Chain::connect(self)?))
     }
 }
 
-impl Server for Service {
-    fn connect(&mut self) -> Outcome<TcpStream> {
-        Service::connect(self)
+/// The service, whose clients show a certificate.
+struct InsideTls(Service, Certificates);
+
+impl Server for InsideTls {
+    fn connect(&mut self) -> Outcome<Box<dyn Wire>> {
+        let InsideTls(service, certificates) = self;
+        let hello = Hello { certificate: Some(certificates.client()), ..Hello::default() };
+        Ok(Box::new(hello.begin(service.connect_for_tls()?, certificates)?))
     }
 }
 
@@ -266,8 +274,15 @@ impl Cells {
     }
 
     /// The integrated service, with the settings of our authdaemond.
-    fn service(&self) -> Outcome<Service> {
-        Service::start(self.server("postrider"), &self.configuration(), &self.log(), None)
+    fn service(&self) -> Outcome<InsideTls> {
+        let directory = self.directory.path().join("certificates");
+        let certificates =
+            Certificates::make(&directory, Ipv4Addr::LOCALHOST.into(), &self.credentials.user)?;
+        let mut command = self.server("postrider");
+        command.env("TLS_TRUSTCERTS", certificates.authority());
+        let (configuration, log) = (self.configuration(), self.log());
+        let service = Service::start(command, &configuration, &log, Some(&certificates))?;
+        Ok(InsideTls(service, certificates))
     }
 
     /// The first program of a server that offers every mechanism.

@@ -33,7 +33,9 @@ impl Certificates {
             &["basicConstraints = CA:FALSE", &names],
             Some("ca"),
         )?;
-        certificates.certificate("client", client, &["basicConstraints = CA:FALSE"], Some("ca"))?;
+        for (file, authority) in [("client", "ca"), ("impostor", "stranger")] {
+            certificates.certificate(file, client, &["basicConstraints = CA:FALSE"], Some(authority))?;
+        }
         Ok(certificates)
     }
 
@@ -43,7 +45,7 @@ impl Certificates {
         self.path("ca.pem")
     }
 
-    /// The certificate of an authority that has signed neither of the others.
+    /// The certificate of an authority that has signed nobody but the impostor.
     #[must_use]
     pub fn stranger(&self) -> PathBuf {
         self.path("stranger.pem")
@@ -77,6 +79,13 @@ impl Certificates {
     #[must_use]
     pub fn client(&self) -> (PathBuf, PathBuf) {
         (self.path("client.pem"), self.path("client.key"))
+    }
+
+    /// A certificate with the client's name that the stranger has signed, and its
+    /// key.
+    #[must_use]
+    pub fn impostor(&self) -> (PathBuf, PathBuf) {
+        (self.path("impostor.pem"), self.path("impostor.key"))
     }
 
     fn certificate(&self, file: &str, name: &str, extensions: &[&str], signed_by: Option<&str>) -> Outcome {

@@ -32,6 +32,15 @@ impl House {
     }
 
     pub(crate) fn new(octets: &[u8], environment: &[(&str, &str)]) -> House {
+        House::set_up(octets, environment, false)
+    }
+
+    /// The same where the authority may sign clients' certificates.
+    pub(crate) fn asking(environment: &[(&str, &str)]) -> House {
+        House::set_up(b"Subject: one\n\nhello\n", environment, true)
+    }
+
+    fn set_up(octets: &[u8], environment: &[(&str, &str)], trusts: bool) -> House {
         let directory = tempfile::Builder::new().prefix("postrider-").tempdir().unwrap();
         make_public(directory.path()).unwrap();
         let beside = Path::new(FRONT).parent().unwrap();
@@ -44,8 +53,10 @@ impl House {
         let localhost = [127, 0, 0, 1].into();
         let certificates =
             Certificates::make(&directory.path().join("certificates"), localhost, "alice").unwrap();
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let environment: Vec<_> = environment.iter().map(own).collect();
+        let mut environment = owned(environment);
+        if trusts {
+            environment.push(("TLS_TRUSTCERTS".to_owned(), certificates.authority().display().to_string()));
+        }
         let service = stand.service(false, &environment, &fields(), Some(&certificates)).unwrap();
         House { service, stand, certificates, environment, directory }
     }
@@ -58,8 +69,19 @@ impl House {
         for (from, to) in [(chain, own_chain), (key, own_key)] {
             fs::write(to, fs::read(from).unwrap()).unwrap();
         }
-        self.service =
-            self.stand.service(false, &self.environment, &fields(), Some(&self.certificates)).unwrap();
+        self.start();
+    }
+
+    /// Ends the service and starts it with other settings.
+    pub(crate) fn start_again(&mut self, environment: &[(&str, &str)]) {
+        drop(self.service.connect().unwrap());
+        self.environment = owned(environment);
+        self.start();
+    }
+
+    fn start(&mut self) {
+        let (stand, certificates) = (&mut self.stand, Some(&self.certificates));
+        self.service = stand.service(false, &self.environment, &fields(), certificates).unwrap();
     }
 
     /// Where its files are.
@@ -119,6 +141,10 @@ impl House {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// What the account's record has besides, for SCRAM.

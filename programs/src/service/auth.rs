@@ -29,7 +29,7 @@ use super::question::Question;
 use super::referrals::Referrals;
 use super::report::Report;
 use super::wire::Wire;
-use super::{birth, report, trial};
+use super::{birth, client_certificates, report, trial};
 use crate::authdaemond::{self, Caller, Office, Settings};
 use crate::log;
 use crate::places;
@@ -81,6 +81,8 @@ struct Auth {
     desk: Rc<Desk>,
     office: Office<Asker>,
     last_question: u64,
+    /// Clients may log in by their certificates, at which only fronts can look.
+    takes_vouching: bool,
 }
 
 impl Auth {
@@ -90,7 +92,8 @@ impl Auth {
         let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;
         let referrals = RefCell::new(Referrals::new().map_err(io::Error::other)?);
         let desk = Rc::new(Desk { monitor, fronts: RefCell::default(), referrals });
-        Ok(Auth { epoll, desk, office, last_question: 0 })
+        let takes_vouching = client_certificates::naming_field().is_some();
+        Ok(Auth { epoll, desk, office, last_question: 0, takes_vouching })
     }
 
     /// Serves until the monitor has gone.
@@ -201,7 +204,8 @@ impl Auth {
     }
 
     /// A front may ask about credentials and for salts; whoever has taken one
-    /// over learns nothing else here, and has nobody let in without a proof.
+    /// over learns nothing else here, and has nobody let in without a proof, unless
+    /// certificates are proofs that it alone can see.
     fn take(&mut self, front: u64, question: &Question, now: Instant) {
         let connection = question.connection;
         let (origin, utf8) = (question.origin.clone(), question.utf8);
@@ -210,10 +214,21 @@ impl Auth {
         let Some((record, client)) = read(question).filter(|_| self.office.clients.len() < MOST) else {
             return asker(false).say(b"");
         };
+        let vouched = record.vouched().map(|user| request::look_up(None, record.service(), user, &client));
         self.last_question += 1;
         let id = self.last_question;
-        self.office.clients.add_asked(id, asker(record.wanted_salt().is_some()), now);
-        self.office.take_login(id, record, client, true, now);
+        match vouched {
+            None => {
+                self.office.clients.add_asked(id, asker(record.wanted_salt().is_some()), now);
+                self.office.take_login(id, record, client, true, now);
+            }
+            Some(Some(request)) if self.takes_vouching => {
+                self.office.clients.add_asked(id, asker(false), now);
+                self.office.take(id, request, now);
+            }
+            // Nobody is who he is because a front says so.
+            Some(_) => asker(false).say(b""),
+        }
     }
 }
 
@@ -223,8 +238,7 @@ fn read(question: &Question) -> Option<(Record, Client)> {
     reader.push(&question.request).ok()?;
     let question = reader.next_question().ok()??;
     let Request::Auth(record) = question.request else { return None };
-    // Nobody is who he is because a front says so.
-    record.vouched().is_none().then_some((record, question.client))
+    Some((record, question.client))
 }
 
 fn watch(epoll: &OwnedFd, source: impl AsFd, token: u64) -> io::Result<()> {

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use authlib::printable::{printable, reason};
 
 use super::listen::{Listener, Manner};
-use super::monitor::{Isolation, Proxy};
+use super::monitor::{self, Certificate, Isolation, Proxy};
 use super::options::{self, Options};
-use super::settings::{self, Settings, Status, called, page, says_nothing};
+use super::settings::{self, Reader, Settings, Status, called, page, says_nothing};
 use super::sockets::Sockets;
-use super::{certificate, command, directory, serve, trial};
+use super::{certificate, client_certificates, command, directory, serve, trial};
 use crate::{environment, proxy};
 
 /// How long modules may take to answer.
@@ -129,6 +129,7 @@ fn try_everything(settings: &Settings) -> bool {
         good &= say("certificate", certificate::look(&own));
     } else if let Some(certificate) = &certificate {
         good &= say("certificate", certificate::check(&certificate.chain, &certificate.key));
+        good &= say("TLS", try_tls(settings, certificate));
     }
     good &= try_proxy();
     good &= try_ports(settings, certificate.is_some());
@@ -169,6 +170,18 @@ fn usable(directory: &Path) -> Result<String, String> {
             readable.map(|_| shown.to_string())
         }
     }
+}
+
+/// Tries what fronts would be given, as they would.
+fn try_tls(settings: &Settings, certificate: &Certificate) -> Result<String, String> {
+    let certificate = Certificate { authorities: client_certificates::trusted()?, ..certificate.clone() };
+    let programs = programs().ok_or("where are the programs?")?;
+    let environment = settings.environment(Reader::Front, settings.directory());
+    monitor::try_out(&certificate, &programs, &environment)?;
+    Ok(match &certificate.authorities {
+        None => "clients are not asked for certificates".to_owned(),
+        Some(path) => format!("{} says who may sign clients' certificates", path.display()),
+    })
 }
 
 fn installed(name: &str) -> Result<String, String> {

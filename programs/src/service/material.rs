@@ -17,6 +17,9 @@ pub(super) const MOST_OF_A_FILE: u64 = 1024 * 1024;
 pub struct Material {
     /// The certificate, and how it is proven.
     pub certificate: Pem,
+    /// The certificates, in PEM, of those who may sign clients' certificates, if
+    /// clients are asked for them.
+    pub authorities: Option<Vec<u8>>,
 }
 
 /// A certificate chain and its private key, both in PEM, as their files have
@@ -37,7 +40,8 @@ impl Material {
     /// What the system reports; it is too much.
     pub(super) fn seal(&self) -> io::Result<OwnedFd> {
         let Pem { chain, key } = &self.certificate;
-        seal(&Writer::new(MATERIAL).octets(chain).octets(key).message())
+        let fields = Writer::new(MATERIAL).octets(chain).octets(key).optional(self.authorities.as_deref());
+        seal(&fields.message())
     }
 
     /// What was sealed.
@@ -52,8 +56,9 @@ impl Material {
         let (MATERIAL, mut fields) = Reader::new(octets)? else { return Err(Malformed) };
         let mut octets = || fields.octets().map(|octets| Zeroizing::new(octets.to_vec()));
         let certificate = Pem { chain: octets()?, key: octets()? };
+        let authorities = fields.optional()?.map(<[u8]>::to_vec);
         fields.end()?;
-        Ok(Material { certificate })
+        Ok(Material { certificate, authorities })
     }
 }
 
@@ -65,7 +70,8 @@ mod tests {
 
     fn material() -> Material {
         let octets = |text: &[u8]| Zeroizing::new(text.to_vec());
-        Material { certificate: Pem { chain: octets(b"chain"), key: octets(b"key") } }
+        let certificate = Pem { chain: octets(b"chain"), key: octets(b"key") };
+        Material { certificate, authorities: Some(b"authorities".to_vec()) }
     }
 
     #[test]
@@ -75,6 +81,7 @@ mod tests {
             let again = Material::unseal(memory.try_clone().unwrap()).unwrap();
             assert_eq!(*again.certificate.chain, b"chain");
             assert_eq!(*again.certificate.key, b"key");
+            assert_eq!(again.authorities.unwrap(), b"authorities");
         }
         assert!(std::fs::File::from(memory).write_all(b"x").is_err());
     }

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod birth;
 pub mod certificate;
 mod check;
+pub mod client_certificates;
 pub mod command;
 pub mod confinement;
 mod control;

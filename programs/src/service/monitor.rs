@@ -11,6 +11,7 @@
 mod admission;
 mod certificates;
 mod farewell;
+mod files;
 mod generation;
 mod office;
 mod parts;
@@ -32,12 +33,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
+pub(super) use self::certificates::try_out;
 use self::farewell::Farewell;
+pub(super) use self::files::Certificate;
 use self::generation::Generation;
 use self::office::Office;
 use self::parts::{Lost, Parts, Role, Token};
 use self::pause::Pause;
-pub(super) use self::plan::{Certificate, Environments, Isolation, Plan};
+pub(super) use self::plan::{Environments, Isolation, Plan};
 pub(super) use self::proxies::Proxy;
 use self::sessions::Sessions;
 use self::trial::Trial;

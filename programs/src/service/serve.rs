@@ -19,7 +19,7 @@ use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan, Proxy}
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
-use super::{certificate, command, confinement, directory};
+use super::{certificate, client_certificates, command, confinement, directory};
 use crate::{environment, log, proxy};
 
 /// How it is called.
@@ -115,7 +115,10 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
     if let Some(made) = own_certificate.as_deref().map(certificate::keep).transpose()?.flatten() {
         log::line(format_args!("INFO: a certificate was made: {made}"));
     }
-    let certificate = certificate(settings);
+    let mut certificate = certificate(settings);
+    if let Some(certificate) = &mut certificate {
+        certificate.authorities = client_certificates::trusted()?;
+    }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let environment = |reader| settings.environment(reader, &directory);
     let (front, auth, mailbox) =
@@ -159,7 +162,7 @@ pub(super) fn certificate(settings: &Settings) -> Option<Certificate> {
     let named = settings.get("TLS_CERTFILE").map(PathBuf::from);
     let chain = named.or_else(|| certificate::own(settings))?;
     let key = settings.get("TLS_PRIVATE_KEYFILE").map_or_else(|| chain.clone(), PathBuf::from);
-    Some(Certificate { chain, key })
+    Some(Certificate { chain, key, authorities: None })
 }
 
 /// All sockets to listen at: those that were passed and those that are named,

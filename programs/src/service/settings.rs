@@ -144,11 +144,13 @@ impl Settings {
     }
 
     /// Whether auth is not meant by a line of Courier's `pop3d`: authdaemond has
-    /// files of its own.
+    /// files of its own. What the monitor reads too is meant for all.
     fn is_for_others(&self, setting: &Setting, source: &Source) -> bool {
+        let is_logins =
+            setting.readers.contains(&Reader::Front) && !setting.readers.contains(&Reader::Monitor);
         self.is_couriers
             && matches!(source, Source::File(..))
-            && (setting.readers.contains(&Reader::Front) || table::is_of_authdaemonrc(setting.name))
+            && (is_logins || table::is_of_authdaemonrc(setting.name))
     }
 
     /// Everything that is set, in the order of its names: of authdaemonrc what

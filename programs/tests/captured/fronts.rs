@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("what_is_no_client_harms_nobody", no_client),
     ("a_front_that_talks_nonsense_to_the_monitor_is_ended_and_replaced", nonsense),
     ("auth_answers_a_front_about_credentials_and_nothing_else", other_questions),
+    ("a_front_vouches_for_anybody_where_certificates_count_and_for_nobody_else", vouching),
     ("a_front_that_talks_nonsense_to_auth_is_not_heard_any_more", nonsense_to_auth),
     ("a_front_that_never_stops_holds_up_nobody", flood),
 ];
@@ -178,13 +179,12 @@ fn nonsense() {
 fn other_questions() {
     let mut captured = Captured::first(1, FRONT);
     let front = Front::next(&mut captured);
-    let vouched = "pop3\nEXTERNAL\nalice\n";
     let passwd = "PASSWD pop3\talice\tsecret\tother\n";
     for request in [
         b"PRE . pop3 alice\n".as_slice(),
         b"ENUMERATE\n",
         passwd.as_bytes(),
-        format!("AUTH {}\n{}", vouched.len(), vouched.to_lowercase()).as_bytes(),
+        &vouched("alice"),
         b"",
         b"AUTH 99999999\n",
         b"nonsense\n",
@@ -192,6 +192,25 @@ fn other_questions() {
         let answer = front.ask(request);
         assert!(matches!(answer[0], b'?' | b'-'), "{:?}: {answer:?}", String::from_utf8_lossy(request));
         assert!(!answer.windows(5).any(|part| part == b"alice"));
+    }
+    others_are_served(&mut captured);
+}
+
+fn vouched(name: &str) -> Vec<u8> {
+    let body = format!("pop3\nexternal\n{name}\n");
+    format!("AUTH {}\n{body}", body.len()).into_bytes()
+}
+
+/// Only a front sees a client's certificate, so its word is taken for it. That is
+/// as much as it can do: SECURITY.md says so.
+fn vouching() {
+    let mut captured = Captured::first_that_vouches(FRONT);
+    let front = Front::next(&mut captured);
+    let answer = front.ask(&vouched("alice"));
+    assert_eq!(answer[0], b'+');
+    assert!(front.show(&answer[13..29].try_into().unwrap(), client().1));
+    for request in [vouched("root"), b"PRE . pop3 alice\n".to_vec(), b"ENUMERATE\n".to_vec()] {
+        assert!(matches!(front.ask(&request)[0], b'?' | b'-'));
     }
     others_are_served(&mut captured);
 }

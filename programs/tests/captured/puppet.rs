@@ -77,7 +77,18 @@ impl Captured {
     /// A service that serves, and of which the next `count` processes called
     /// `name` that are started are captured. If it has any of them, they are killed.
     pub(crate) fn first(count: usize, name: &str) -> Captured {
-        let mut house = House::new();
+        Captured::of_house(House::new(), &[], count, name)
+    }
+
+    /// The same where clients may log in by their certificates.
+    pub(crate) fn first_that_vouches(name: &str) -> Captured {
+        let house = House::new();
+        let authority = house.certificates().authority();
+        let environment = [("TLS_EXTERNAL", "cn"), ("TLS_TRUSTCERTS", authority.to_str().unwrap())];
+        Captured::of_house(house, &environment, 1, name)
+    }
+
+    fn of_house(mut house: House, environment: &[(&str, &str)], count: usize, name: &str) -> Captured {
         // Its processes are all there then, and none of them is a puppet.
         house.log_in_again().quit().unwrap();
         let programs = house.program().parent().unwrap().to_owned();
@@ -106,7 +117,7 @@ impl Captured {
                 }
             }
         });
-        let mut house = house.served(&[], &[]);
+        let mut house = house.served(environment, &[]);
         drop(Client::greeted(house.service.connect().unwrap()).unwrap());
         serves.store(true, Ordering::SeqCst);
         end(&real(house.service.pid(), name));

@@ -1,8 +1,6 @@
 //! How a client logs in with each mechanism, written without any of our
 //! crates.
 
-use std::net::TcpStream;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -10,6 +8,7 @@ use crate::Outcome;
 use crate::answer::Answer;
 use crate::client::Client;
 use crate::scram;
+use crate::wire::Wire;
 
 /// What somebody shows to be let in.
 #[derive(Clone, Debug)]
@@ -132,7 +131,7 @@ impl Mechanism {
     /// # Errors
     /// Anything but a message or a rejection: the answer is *unavailable*, or
     /// none.
-    pub fn enter(self, connection: TcpStream, credentials: &Credentials) -> Outcome<bool> {
+    pub fn enter(self, connection: impl Wire, credentials: &Credentials) -> Outcome<bool> {
         let mut client = Client::greeted(connection)?;
         let answer = self.converse(&mut client, credentials)?;
         if answer.starts_with("-ERR") && !answer.contains("[SYS/") {
@@ -150,7 +149,7 @@ impl Mechanism {
     }
 
     /// The answer to the last line of the exchange.
-    fn converse(self, client: &mut Client<TcpStream>, credentials: &Credentials) -> Outcome<String> {
+    fn converse(self, client: &mut Client<impl Wire>, credentials: &Credentials) -> Outcome<String> {
         let Credentials { user, password, token, identity } = credentials;
         match self {
             Mechanism::Pass => {
@@ -200,7 +199,7 @@ impl Mechanism {
     }
 
     /// SCRAM: the server has to show that it has the keys before it accepts.
-    fn prove(self, client: &mut Client<TcpStream>, user: &str, password: &str) -> Outcome<String> {
+    fn prove(self, client: &mut Client<impl Wire>, user: &str, password: &str) -> Outcome<String> {
         let name = self.name().to_ascii_lowercase();
         let answer = scram::Answer::parse(&format!("{name} {user} {password}"))?;
         client.say(&format!("AUTH {}", self.name()))?;
@@ -222,7 +221,7 @@ impl Mechanism {
 
     /// Sends `message` as the initial response; if the server says why it does
     /// not do, that is answered with `noted`.
-    fn show(self, client: &mut Client<TcpStream>, message: &str, noted: &str) -> Outcome<String> {
+    fn show(self, client: &mut Client<impl Wire>, message: &str, noted: &str) -> Outcome<String> {
         client.say(&format!("AUTH {} {}", self.name(), STANDARD.encode(message)))?;
         let answer = client.line()?;
         match answer.strip_prefix("+ ") {

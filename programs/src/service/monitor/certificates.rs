@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use authlib::printable::reason;
 
 use super::super::assay::Assay;
-use super::plan::Certificate;
+use super::files::Certificate;
+use super::generation::front_ids;
 
 /// The certificates of the service.
 pub(super) struct Certificates {
@@ -42,6 +43,20 @@ impl Certificates {
     pub(super) fn material(&self) -> io::Result<OwnedFd> {
         self.in_force.try_clone()
     }
+}
+
+/// Tries what is in `files` as the service does when it starts. Descriptor 2
+/// says what is wrong with it.
+///
+/// # Errors
+/// A line that says so.
+pub(in crate::service) fn try_out(
+    files: &Certificate,
+    programs: &Path,
+    environment: &[(OsString, OsString)],
+) -> Result<(), String> {
+    let ids = front_ids().map_err(|error| reason(&error))?;
+    Certificates::open(files, &Assayer { programs, ids: &ids, environment }).map(drop)
 }
 
 impl Assayer<'_> {

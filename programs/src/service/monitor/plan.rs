@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use authlib::printable::reason;
-use zeroize::Zeroizing;
-
+use super::files::Certificate;
 use super::proxies::Proxy;
 use crate::environment;
 use crate::mailbox::loginexec_is_allowed;
 use crate::service::confinement;
 use crate::service::limits::Limits;
 use crate::service::listen::Listener;
-use crate::service::material::{MOST_OF_A_FILE, Material, Pem};
 use crate::service::sockets::Sockets;
 
 /// What the service is to be.
@@ -116,38 +112,3 @@ pub(crate) struct Environments {
 
 /// Names and values.
 pub(crate) type Variables = Vec<(OsString, OsString)>;
-
-/// Where the certificate of TLS is, and its key. They are read for the fronts,
-/// which may not; nobody here looks at what is in them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Certificate {
-    /// The certificate chain, in PEM.
-    pub(crate) chain: PathBuf,
-    /// The private key, in PEM; it may be in the same file.
-    pub(crate) key: PathBuf,
-}
-
-impl Certificate {
-    /// What is in both files.
-    ///
-    /// # Errors
-    /// A line for the log.
-    pub(super) fn read(&self) -> Result<Material, String> {
-        Ok(Material { certificate: Pem { chain: read(&self.chain)?, key: read(&self.key)? } })
-    }
-}
-
-/// All of a file, which is not long.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let named = |error| format!("{}: {}", path.display(), reason(&error));
-    let mut octets = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(named)?;
-    let length = file.metadata().map_err(named)?.len();
-    if length > MOST_OF_A_FILE {
-        return Err(format!("{}: it is too long for a certificate", path.display()));
-    }
-    // A vector that grows would leave what it held behind.
-    octets.reserve_exact(usize::try_from(length).unwrap_or_default().saturating_add(1));
-    file.take(length).read_to_end(&mut octets).map_err(named)?;
-    Ok(octets)
-}

@@ -18,7 +18,7 @@ use super::super::wire::Wire;
 use super::admission::no_room_for;
 use super::generation::{Generation, front_ids};
 use super::parts::{Parts, Role, Token};
-use super::{Monitor, plan};
+use super::{Monitor, files};
 use crate::log;
 use crate::proxy::{Files, Settings};
 
@@ -55,12 +55,12 @@ impl Proxy {
     pub(super) fn supplies(&self) -> Result<Supplies, String> {
         let Files { authorities, identity, master } = &self.files;
         let identity = match identity {
-            Some((chain, key)) => Some(Pem { chain: plan::read(chain)?, key: plan::read(key)? }),
+            Some((chain, key)) => Some(Pem { chain: files::read(chain)?, key: files::read(key)? }),
             None => None,
         };
         let tls = match authorities {
             Some(authorities) => {
-                let tls = BackendTls { authorities: plan::read(authorities)?, identity };
+                let tls = BackendTls { authorities: files::read(authorities)?, identity };
                 Some(tls.seal().map_err(|error| reason(&error))?)
             }
             None => None,

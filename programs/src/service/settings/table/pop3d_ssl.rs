@@ -1,7 +1,7 @@
 //! The settings of Courier's `pop3d-ssl` (reference config.md 3).
 
 use super::super::Kind::{List, Number, Switch, Text, Yes};
-use super::super::Reader::{Front, Monitor};
+use super::super::Reader::{Auth, Front, Monitor};
 use super::super::Setting;
 use super::super::Status::{Honoured, Mapped, Needless, Unsupported};
 
@@ -82,30 +82,32 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TLS_TRUSTCERTS",
-        readers: &[],
-        key: None,
+        readers: &[Monitor, Front, Auth],
+        key: Some("tls.client_authorities"),
         kind: Text,
-        status: Unsupported("clients are not asked for certificates"),
+        status: Honoured,
         default: "",
-        about: "who may sign clients' certificates: a file, or a directory by hash",
+        about: "who may sign clients' certificates: a file in PEM, or a directory by hash (`openssl rehash`)",
     },
     Setting {
         name: "TLS_VERIFYPEER",
-        readers: &[],
-        key: None,
+        readers: &[Monitor, Front, Auth],
+        key: Some("tls.client_certificates"),
         kind: Text,
-        status: Unsupported("clients are not asked for certificates"),
-        default: "NONE",
-        about: "NONE, PEER or REQUIREPEER: whether clients show certificates",
+        status: Honoured,
+        default: "",
+        about: "`NONE`: clients are not asked for certificates; `PEER`: they may show one, which must be good; \
+            `REQUIREPEER`: they must. If it is not set, `PEER` with `TLS_TRUSTCERTS`, else `NONE`",
     },
     Setting {
         name: "TLS_EXTERNAL",
-        readers: &[],
-        key: None,
+        readers: &[Monitor, Front, Auth],
+        key: Some("tls.external"),
         kind: Text,
-        status: Unsupported("clients are not asked for certificates"),
+        status: Honoured,
         default: "",
-        about: "the field of a client's certificate that names its account",
+        about: "the field of the certificate's subject that names the account for AUTH EXTERNAL: `emailaddress`, \
+            `cn`, …",
     },
     Setting {
         name: "TLS_PROTOCOL",
