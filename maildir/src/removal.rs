@@ -38,6 +38,10 @@ impl Maildrop {
         places: impl IntoIterator<Item = Place>,
         notices: &mut dyn FnMut(Notice),
     ) -> Removal {
+        let mut places = places.into_iter().peekable();
+        if places.peek().is_none() {
+            return Removal::default();
+        }
         let mut removal = Removal::default();
         let mut usage = (!self.is_trash && quota::exists(&self.directories)).then(Usage::default);
         let mut missing = Vec::new();

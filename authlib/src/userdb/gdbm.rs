@@ -1,7 +1,7 @@
 //! GDBM files, the kind that Debian's makeuserdb(8) and ours write.
 //!
-//! Reading is done here. A login needs one record, and finds it with five
-//! small reads: header, directory entry, one or two elements of a bucket, the
+//! Reading is done here. A login needs one record, and finds it with four
+//! small reads: header, directory entry, some elements of a bucket, the
 //! record. The library that writes would read the whole directory first,
 //! entry by entry. And a file may be anything: every number in it is checked
 //! where it is used, nothing is allocated because a file says so, and no loop
@@ -23,6 +23,7 @@ use std::mem::{offset_of, size_of};
 use std::os::unix::fs::FileExt;
 
 use gdbm_native::{CharSign, Endian, Layout, OpenOptions};
+use zeroize::Zeroizing;
 
 use super::database::Lookup;
 use crate::Secret;
@@ -38,6 +39,9 @@ const HASH_BITS: u32 = 31;
 const UNUSED: u32 = u32::MAX;
 /// Most octets of a value.
 const LONGEST_VALUE: u32 = 128 * 1024;
+/// Elements that are read at once, which are enough for a look-up as a rule. To
+/// read all of a bucket would take longer than all else.
+const AT_ONCE: u32 = 8;
 /// Most elements of a bucket; it has as many as a block of the file system
 /// has room for.
 const MOST_ELEMENTS: u32 = 1 << 16;
@@ -85,6 +89,16 @@ struct Place {
     value_size: u32,
 }
 
+impl Place {
+    /// Octets of the value, which are not too many.
+    fn value_length(self) -> io::Result<usize> {
+        if self.value_size > LONGEST_VALUE {
+            return Err(damaged("a record is too long"));
+        }
+        Ok(self.value_size as usize)
+    }
+}
+
 impl Reader {
     /// Checks the header of `file`.
     ///
@@ -120,33 +134,26 @@ impl Reader {
         Ok(u64::from_ne_bytes(offset))
     }
 
-    fn place(&self, bucket: u64, index: u32) -> io::Result<Place> {
-        let mut element = [0; size_of::<Element>()];
-        let within = offset_of!(Bucket, elements) + index as usize * size_of::<Element>();
-        read_at(&self.file, &mut element, bucket.saturating_add(within as u64))?;
-        Ok(Place {
-            hash: u32_at(&element, offset_of!(Element, hash)),
-            offset: u64_at(&element, offset_of!(Element, offset)),
-            key_size: u32_at(&element, offset_of!(Element, key_size)),
-            value_size: u32_at(&element, offset_of!(Element, value_size)),
-        })
+    /// The elements of the bucket at `bucket`, each once, from the one numbered
+    /// `first` on.
+    fn places(&self, bucket: u64, first: u32) -> Places<'_> {
+        Places { reader: self, bucket, next: first, left: self.elements, read: Vec::new().into_iter() }
     }
 
-    /// Whether the record at `place` is the one called `key`.
-    fn is_called(&self, place: Place, key: &[u8]) -> io::Result<bool> {
+    /// The value of the record at `place`, if that is the one called `key`.
+    fn value_of(&self, place: Place, key: &[u8]) -> io::Result<Option<Secret>> {
         if place.key_size as usize != key.len() {
-            return Ok(false);
+            return Ok(None);
         }
-        let mut found = vec![0; key.len()];
-        read_at(&self.file, &mut found, place.offset)?;
-        Ok(found == key)
+        let length = key.len() + place.value_length()?;
+        let mut record = Zeroizing::new(vec![0; length]);
+        read_at(&self.file, &mut record, place.offset)?;
+        let (name, value) = record.split_at(key.len());
+        Ok((name == key).then(|| Secret::copy_of(value)))
     }
 
     fn value(&self, place: Place) -> io::Result<Secret> {
-        if place.value_size > LONGEST_VALUE {
-            return Err(damaged("a record is too long"));
-        }
-        let mut value = vec![0; place.value_size as usize];
+        let mut value = vec![0; place.value_length()?];
         read_at(&self.file, &mut value, place.offset.saturating_add(u64::from(place.key_size)))?;
         Ok(Secret::new(value))
     }
@@ -165,8 +172,8 @@ impl Reader {
             if last.replace(bucket) == Some(bucket) {
                 continue;
             }
-            for index in 0..self.elements {
-                let place = self.place(bucket, index)?;
+            for place in self.places(bucket, 0) {
+                let place = place?;
                 if place.hash != UNUSED && !each(&self.key(place)?, self.value(place)?.expose()) {
                     return Ok(());
                 }
@@ -185,26 +192,72 @@ impl Reader {
     }
 }
 
+/// The elements of one bucket, read a few at a time.
+struct Places<'r> {
+    reader: &'r Reader,
+    bucket: u64,
+    next: u32,
+    /// How many have not been read.
+    left: u32,
+    read: std::vec::IntoIter<Place>,
+}
+
+impl Places<'_> {
+    /// Reads the next few, which stand side by side.
+    fn read(&mut self) -> io::Result<()> {
+        let Reader { file, elements, .. } = self.reader;
+        let count = AT_ONCE.min(self.left).min(elements - self.next);
+        let mut octets = vec![0; count as usize * size_of::<Element>()];
+        let within = offset_of!(Bucket, elements) + self.next as usize * size_of::<Element>();
+        read_at(file, &mut octets, self.bucket.saturating_add(within as u64))?;
+        let place = |element: &[u8]| Place {
+            hash: u32_at(element, offset_of!(Element, hash)),
+            offset: u64_at(element, offset_of!(Element, offset)),
+            key_size: u32_at(element, offset_of!(Element, key_size)),
+            value_size: u32_at(element, offset_of!(Element, value_size)),
+        };
+        let places: Vec<_> = octets.chunks_exact(size_of::<Element>()).map(place).collect();
+        (self.read, self.left, self.next) =
+            (places.into_iter(), self.left - count, (self.next + count) % elements);
+        Ok(())
+    }
+}
+
+impl Iterator for Places<'_> {
+    type Item = io::Result<Place>;
+
+    fn next(&mut self) -> Option<io::Result<Place>> {
+        if self.read.len() == 0
+            && self.left > 0
+            && let Err(error) = self.read()
+        {
+            self.left = 0;
+            return Some(Err(error));
+        }
+        self.read.next().map(Ok)
+    }
+}
+
 impl Lookup for Reader {
     fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>> {
         let hash = hash(key);
-        let bucket = self.bucket(hash)?;
-        for step in 0..self.elements {
-            let place = self.place(bucket, (hash % self.elements + step) % self.elements)?;
+        for place in self.places(self.bucket(hash)?, hash % self.elements) {
+            let place = place?;
             if place.hash == UNUSED {
                 break;
             }
-            if place.hash == hash && self.is_called(place, key)? {
-                return self.value(place).map(Some);
+            if place.hash == hash
+                && let Some(value) = self.value_of(place, key)?
+            {
+                return Ok(Some(value));
             }
         }
         Ok(None)
     }
 
     fn fetch_neighbour(&self, key: &[u8]) -> io::Result<Option<Secret>> {
-        let bucket = self.bucket(hash(key))?;
-        for index in 0..self.elements {
-            let place = self.place(bucket, index)?;
+        for place in self.places(self.bucket(hash(key))?, 0) {
+            let place = place?;
             if place.hash != UNUSED {
                 return self.value(place).map(Some);
             }

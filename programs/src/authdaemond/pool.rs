@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use authlib::protocol::answer::{self, PIPE};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::clients::{self, is_for_now};
 use super::settings::Settings;
@@ -115,9 +115,7 @@ impl Pool {
     /// broken, and its client is told nothing.
     pub(crate) fn give(&mut self, id: Id, client: clients::Id, request: &[u8], now: Instant) -> Heard {
         let Some(worker) = self.workers.get_mut(&id) else { return Heard::Nothing };
-        // All of it at once: a vector that grows would leave passwords behind.
-        let answer = Zeroizing::new(Vec::with_capacity(answer::LIMIT));
-        worker.job = Some(Job { client, since: now, answer });
+        worker.job = Some(Job { client, since: now, answer: Zeroizing::default() });
         match worker.socket.write(request) {
             Ok(octets) if octets == request.len() => Heard::Nothing,
             _ => self.give_up(id, now),
@@ -127,11 +125,21 @@ impl Pool {
     /// Reads what a worker says.
     pub(crate) fn hear(&mut self, id: Id, now: Instant) -> Heard {
         let Some(worker) = self.workers.get_mut(&id) else { return Heard::Nothing };
-        let mut buffer = Zeroizing::new([0; answer::LIMIT]);
-        match (worker.socket.read(&mut buffer[..]), &mut worker.job) {
+        let mut buffer = [0; answer::LIMIT];
+        let read = worker.socket.read(&mut buffer);
+        let said = &mut buffer[..*read.as_ref().unwrap_or(&0)];
+        let heard = Zeroizing::new(said.to_vec());
+        // Only so much has to be wiped: this is on the way of each login.
+        said.zeroize();
+        match (read, &mut worker.job) {
             (Err(error), _) if is_for_now(&error) => Heard::Nothing,
             (Ok(octets @ 1..), Some(job)) if job.answer.len() + octets <= answer::LIMIT => {
-                job.answer.extend_from_slice(&buffer[..octets]);
+                if job.answer.is_empty() {
+                    // A vector that grows would leave passwords behind.
+                    let room = if answer::is_complete(&heard) { octets } else { answer::LIMIT };
+                    job.answer = Zeroizing::new(Vec::with_capacity(room));
+                }
+                job.answer.extend_from_slice(&heard);
                 if answer::is_complete(&job.answer) { self.finished(id) } else { Heard::Nothing }
             }
             // The end, too much, or something that nobody has asked for.

@@ -180,21 +180,21 @@ impl Auth {
         }
     }
 
+    /// Takes one question. If there are more, epoll_wait(2) says so at once,
+    /// which costs no more than to ask whether there are.
     fn hear_front(&mut self, front: u64, now: Instant) {
-        loop {
-            let received = self.desk.fronts.borrow().get(&front).map(Wire::receive);
-            let question = match received {
-                Some(Ok(Some(received))) => Question::decode(&received.message),
-                Some(Ok(None)) | None => return,
-                // Its connections are gone with it.
-                Some(Err(_)) => return self.forget(front),
-            };
-            match question {
-                Ok(question) => self.take(front, &question, now),
-                Err(malformed) => {
-                    log::error(&format_args!("a front: {malformed}"));
-                    return self.forget(front);
-                }
+        let received = self.desk.fronts.borrow().get(&front).map(Wire::receive);
+        let question = match received {
+            Some(Ok(Some(received))) => Question::decode(&received.message),
+            Some(Ok(None)) | None => return,
+            // Its connections are gone with it.
+            Some(Err(_)) => return self.forget(front),
+        };
+        match question {
+            Ok(question) => self.take(front, &question, now),
+            Err(malformed) => {
+                log::error(&format_args!("a front: {malformed}"));
+                self.forget(front);
             }
         }
     }

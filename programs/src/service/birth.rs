@@ -40,6 +40,9 @@ pub fn as_account(confinement: &Confinement) -> Result<OwnedFd, String> {
         return Err("which uid and gid? (it is started by postrider serve)".to_owned());
     };
     let wire = wire()?;
+    // At its first use the kernel's page with the clock is looked for, which a
+    // process that is confined may not; later looks would be system calls.
+    let _now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     if system::user::is_root() {
         confinement::leave_files(confinement)?;
         system::user::become_for_good(*uid, *gid, groups).map_err(|refused| refused.to_string())?;

@@ -6,7 +6,7 @@
 //!   client ──lines──> │       │ ──Question──> auth
 //!                     │ front │ <──Answer────
 //!                     │       │ ──Shown, the client's descriptor──> monitor
-//!                     │       │ <──Admission──
+//!                     │       │ <──Refused, the descriptor: only if nobody is let in
 //! ```
 //!
 //! One thread that waits for everybody at once. A stranger costs an entry in a
@@ -46,12 +46,14 @@ use self::counting::Counting;
 use self::entrance::Listener;
 use self::leaving::Stage;
 use self::proxied::Trust;
+use self::talk::refused;
 use self::tls::{MakeServer, Server};
 use self::tunnels::Tunnels;
 use super::confinement::Confinement;
 use super::limits::Limits;
 use super::order::Order;
 use super::report::Report;
+use super::stream::Stream;
 use super::wire::Wire;
 use super::{birth, report};
 use crate::log;
@@ -187,7 +189,7 @@ impl Front {
             Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
             Order::Count(secret, table) => self.counting.begin(secret, &table)?,
             Order::Counted(whose, table) => self.counting.know(whose, table.as_ref())?,
-            Order::Admission(connection, admission) => self.admitted(connection, admission),
+            Order::Refused(refusal, origin, stream) => refused(refusal, &origin, stream.map(Stream::of)),
             // Without an answer the monitor will do what is to be done.
             Order::Ping(number) => drop(Report::Alive(number).send(&self.monitor)),
             Order::Leave(strangers) => self.leave(strangers),

@@ -6,7 +6,7 @@ use super::guest::{self, Guest};
 use super::order::Order;
 use super::question::{Answer, Question};
 use super::report::Report;
-use super::ticket::{Admission, Issued, Shown};
+use super::ticket::{Issued, Refusal, Shown};
 use super::wire::Received;
 
 /// Reads `message` as everybody does who may get it. What is understood says
@@ -27,8 +27,8 @@ pub fn read(message: &[u8]) {
     if let Ok(shown) = Shown::decode(message) {
         assert_eq!(Shown::decode(&shown.encode()), Ok(shown));
     }
-    if let Ok((connection, admission)) = Admission::decode(message) {
-        assert_eq!(admission.encode(connection).as_slice(), message);
+    if let Ok((origin, refusal)) = Refusal::decode(message) {
+        assert_eq!(refusal.encode(&origin).as_slice(), message);
     }
     if let Ok(question) = Question::decode(message) {
         assert!(question.encode().as_slice() == message);

@@ -11,7 +11,9 @@
 //!
 //! A session that waits costs an entry there and no thread. One that reads the
 //! disk keeps one of a bounded number of threads for as long, and no other
-//! session waits for that.
+//! session waits for that. A client that has just been answered mostly says more
+//! at once: some threads wait for that for a moment, one client each, which
+//! spares the way through the epoll.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -25,8 +27,8 @@ use std::time::Instant;
 use authlib::printable::reason;
 use maildir::Listings;
 use pop3::reply::{self, Reply};
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::birth;
 use super::confinement::Confinement;
@@ -41,6 +43,13 @@ use crate::{descriptors, environment, log};
 
 /// Sessions that are at work at once.
 const THREADS: usize = 16;
+
+/// Threads that may wait for one client each; the others are for all who are
+/// here.
+const LINGERING: usize = THREADS / 2;
+
+/// How long one of them does: many times what a client needs that is near.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// How often a thread that has nothing to do looks whether all is over, and the
 /// first one whose time is up. Deadlines are minutes away.
@@ -80,6 +89,8 @@ struct House {
     /// Messages of the monitor that threads are at: a guest whose maildrop is being
     /// opened has no seat yet.
     arriving: AtomicUsize,
+    /// Threads that wait for one client each.
+    lingering: AtomicUsize,
     listings: Listings,
     /// Sessions that have ended, and the monitor has not been told.
     untold: Mutex<VecDeque<u64>>,
@@ -94,22 +105,28 @@ struct Seat {
     stream: Stream,
     session: Option<Session>,
     waits_for: Wait,
+    /// Whether the epoll has it.
+    is_watched: bool,
+    /// Whether it is waited for by a thread: it has been quick as yet.
+    is_quick: bool,
 }
 
 impl House {
     fn new(wire: Wire) -> io::Result<House> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &wire, EventData::new_u64(MONITOR), EventFlags::IN | EventFlags::ONESHOT)?;
-        Ok(House {
+        let house = House {
             wire,
             epoll,
             seats: Mutex::default(),
             arriving: AtomicUsize::new(0),
+            lingering: AtomicUsize::new(0),
             listings: listings(),
             untold: Mutex::default(),
             closed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-        })
+        };
+        house.watch_first(&house.wire, MONITOR, EventFlags::IN)?;
+        Ok(house)
     }
 
     fn serve(&self) -> ExitCode {
@@ -223,16 +240,12 @@ impl House {
                 return self.tell_ended(number);
             }
         };
-        let seat = Arc::new(Mutex::new(Seat { stream, session: Some(session), waits_for: Wait::ForRoom }));
+        let session = Some(session);
+        let seat = Seat { stream, session, waits_for: Wait::ForRoom, is_watched: false, is_quick: true };
+        let seat = Arc::new(Mutex::new(seat));
         // Locked before anybody can find it: its first event waits for us.
         let mut occupied = lock(&seat);
         self.seats().insert(number, Arc::clone(&seat));
-        let added =
-            epoll::add(&self.epoll, &occupied.stream, EventData::new_u64(number), EventFlags::empty());
-        if let Err(error) = added {
-            log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
-            return self.end(number, &mut occupied, Session::gone);
-        }
         self.go_on(number, &mut occupied);
     }
 
@@ -244,28 +257,55 @@ impl House {
         }
     }
 
-    /// Lets a session go on until it has to wait again, or is over.
+    /// Lets a session go on until it has to wait for longer than a moment, or is
+    /// over.
     fn go_on(&self, number: u64, seat: &mut Seat) {
-        let Seat { stream, session, waits_for } = seat;
-        let Some(session) = session else { return };
-        let next = match waits_for {
-            Wait::ForLine => session.line_may_have_come(stream),
-            Wait::ForRoom => session.go_on(stream),
-        };
-        match next {
-            Ok(_) if self.is_ending() => self.end(number, seat, Session::time_is_up),
-            Ok(wait) => {
-                *waits_for = wait;
-                let events = match wait {
-                    Wait::ForLine => EventFlags::IN,
-                    Wait::ForRoom => EventFlags::OUT,
-                };
-                if let Err(error) = self.watch(&seat.stream, number, events) {
-                    log::error(&format_args!("epoll_ctl: {}", reason(&error)));
-                    self.end(number, seat, Session::gone);
-                }
+        loop {
+            let Seat { stream, session, waits_for, .. } = seat;
+            let Some(session) = session else { return };
+            let next = match waits_for {
+                Wait::ForLine => session.line_may_have_come(stream),
+                Wait::ForRoom => session.go_on(stream),
+            };
+            match next {
+                Ok(_) if self.is_ending() => return self.end(number, seat, Session::time_is_up),
+                Ok(wait) => *waits_for = wait,
+                Err(over) => return self.end(number, seat, |_| over),
             }
-            Err(over) => self.end(number, seat, |_| over),
+            if !self.linger(seat) {
+                return self.watch_seat(number, seat);
+            }
+        }
+    }
+
+    /// Waits for a line of a client that is quick, if a thread can be spared;
+    /// whether one seems to have come.
+    fn linger(&self, seat: &mut Seat) -> bool {
+        if seat.waits_for != Wait::ForLine || !seat.is_quick {
+            return false;
+        }
+        let is_spared = self.lingering.fetch_add(1, Ordering::Relaxed) < LINGERING;
+        if is_spared {
+            let mut client = [PollFd::new(&seat.stream, PollFlags::IN)];
+            seat.is_quick = poll(&mut client, Some(&MOMENT)).is_ok_and(|ready| ready > 0);
+        }
+        self.lingering.fetch_sub(1, Ordering::Relaxed);
+        is_spared && seat.is_quick
+    }
+
+    /// Has one thread woken when a session may go on.
+    fn watch_seat(&self, number: u64, seat: &mut Seat) {
+        let events = match seat.waits_for {
+            Wait::ForLine => EventFlags::IN,
+            Wait::ForRoom => EventFlags::OUT,
+        };
+        let watched = match std::mem::replace(&mut seat.is_watched, true) {
+            true => self.watch(&seat.stream, number, events),
+            false => self.watch_first(&seat.stream, number, events),
+        };
+        if let Err(error) = watched {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error)));
+            self.end(number, seat, Session::gone);
         }
     }
 
@@ -273,6 +313,12 @@ impl House {
     fn watch(&self, source: impl AsFd, number: u64, events: EventFlags) -> io::Result<()> {
         let events = events | EventFlags::ONESHOT;
         Ok(epoll::modify(&self.epoll, source, EventData::new_u64(number), events)?)
+    }
+
+    /// The same for what was not watched before.
+    fn watch_first(&self, source: impl AsFd, number: u64, events: EventFlags) -> io::Result<()> {
+        let events = events | EventFlags::ONESHOT;
+        Ok(epoll::add(&self.epoll, source, EventData::new_u64(number), events)?)
     }
 
     /// Ends the sessions whose clients have been silent for too long, or all that

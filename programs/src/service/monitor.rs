@@ -5,7 +5,7 @@
 //! ```text
 //!   auth    ──Issued──> │         │ ──Guest──> mailbox processes, by uid and shard
 //!   fronts  ──Shown───> │ monitor │ <──ended──
-//!           <─Admission │         │ ──Visitor─> proxy processes <──ended──
+//!           <─Refused── │         │ ──Visitor─> proxy processes <──ended──
 //! ```
 
 mod admission;
@@ -215,7 +215,9 @@ impl Monitor {
 
     fn hear(&mut self, token: Token) {
         self.parts.flush(token);
-        while self.hear_one(token) {}
+        // If there is another message, epoll_wait(2) says so at once, which costs no
+        // more than to ask whether there is.
+        self.hear_one(token);
     }
 
     /// Takes one message; whether there may be another.

@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 
 use super::counts::Secret;
 use super::fields::{Malformed, Reader, Writer};
+use super::guest::Origin;
 use super::listen::Manner;
-use super::ticket::Admission;
+use super::ticket::Refusal;
 use super::wire::{Received, Wire};
 
 /// A message from the monitor, with the descriptor that belongs to it.
@@ -37,8 +38,9 @@ pub(super) enum Order {
     /// The table of the front of that number or of the [`SESSIONS`], to be read; none
     /// if that front has gone.
     Counted(u64, Option<OwnedFd>),
-    /// What became of a ticket that the front has shown for this connection.
-    Admission(u64, Admission),
+    /// Nobody is let in with a ticket that the front has shown: why not, where
+    /// the client is, and its descriptor, if one has come.
+    Refused(Refusal, Origin, Option<OwnedFd>),
     /// To be answered by [`Report::Alive`](super::report::Report::Alive) with
     /// the same number.
     Ping(u64),
@@ -79,7 +81,7 @@ impl Order {
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
             Order::Count(secret, table) => (Writer::new(COUNT).octets(&secret), table),
             Order::Counted(whose, table) => return (Writer::new(COUNTED).number(whose).message(), table),
-            Order::Admission(connection, admission) => return (admission.encode(connection), None),
+            Order::Refused(refusal, origin, client) => return (refusal.encode(&origin), client),
             Order::Ping(number) => return (Writer::new(PING).number(number).message(), None),
             Order::Leave(strangers) => {
                 let may_finish = u64::from(strangers == Strangers::MayFinish);
@@ -109,9 +111,9 @@ impl Order {
                 true => Strangers::MayFinish,
                 false => Strangers::AreSentAway,
             }),
-            _ => {
-                let (connection, admission) = Admission::decode(&message)?;
-                return Ok(Order::Admission(connection, admission));
+            (_, client) => {
+                let (origin, refusal) = Refusal::decode(&message)?;
+                return Ok(Order::Refused(refusal, origin, client));
             }
         };
         fields.end()?;
@@ -131,8 +133,9 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::{Order, Strangers};
+    use crate::service::guest::Origin;
     use crate::service::listen::Manner;
-    use crate::service::ticket::Admission;
+    use crate::service::ticket::Refusal;
     use crate::service::wire::Wire;
 
     fn passed(order: Order) -> Order {
@@ -161,8 +164,16 @@ mod tests {
         assert!(matches!(passed(Order::Count([9; 16], file())), Order::Count([9, ..], _)));
         assert!(matches!(passed(Order::Counted(4, Some(file()))), Order::Counted(4, Some(_))));
         assert!(matches!(passed(Order::Counted(4, None)), Order::Counted(4, None)));
-        let admission = Order::Admission(3, Admission::Unavailable);
-        assert!(matches!(passed(admission), Order::Admission(3, Admission::Unavailable)));
+        for client in [Some(file()), None] {
+            let (origin, has_client) =
+                (Origin { ip: "::1".into(), port: "1".into(), tls: false }, client.is_some());
+            let Order::Refused(Refusal::InUse, same, client) =
+                passed(Order::Refused(Refusal::InUse, origin.clone(), client))
+            else {
+                panic!("it is another order");
+            };
+            assert_eq!((same, client.is_some()), (origin, has_client));
+        }
         assert!(matches!(passed(Order::Ping(5)), Order::Ping(5)));
         for strangers in [Strangers::MayFinish, Strangers::AreSentAway] {
             assert!(matches!(passed(Order::Leave(strangers)), Order::Leave(same) if same == strangers));

@@ -59,6 +59,11 @@ impl Part {
         self.wire.receive()
     }
 
+    /// Whether it takes another message, now or when there is room.
+    pub(super) fn takes_more(&self) -> bool {
+        self.waiting.len() < MOST_WAITING
+    }
+
     /// Sends a message, now or when there is room; whether that was now.
     ///
     /// # Errors
@@ -68,7 +73,7 @@ impl Part {
         message: Zeroizing<Vec<u8>>,
         descriptor: Option<OwnedFd>,
     ) -> Result<bool, Overwhelmed> {
-        if self.waiting.len() >= MOST_WAITING {
+        if !self.takes_more() {
             return Err(Overwhelmed);
         }
         self.waiting.push_back((message, descriptor));

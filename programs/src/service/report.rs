@@ -66,7 +66,8 @@ pub(super) fn ended<E: Display>(name: &str, monitor: &Wire, outcome: Result<(), 
 #[cfg(test)]
 mod tests {
     use super::Report;
-    use crate::service::ticket::Admission;
+    use crate::service::guest::Origin;
+    use crate::service::ticket::Refusal;
 
     #[test]
     fn reports_arrive_as_they_left_and_other_messages_are_none() {
@@ -74,7 +75,8 @@ mod tests {
             assert_eq!(Report::decode(&report.encode()), Ok(Some(report.clone())));
             assert!(Report::decode(&report.encode()[..3]).is_err());
         }
-        assert_eq!(Report::decode(&Admission::Granted.encode(1)), Ok(None));
+        let origin = Origin { ip: "::1".into(), port: "1".into(), tls: false };
+        assert_eq!(Report::decode(&Refusal::InUse.encode(&origin)), Ok(None));
     }
 
     #[test]

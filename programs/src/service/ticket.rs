@@ -8,7 +8,8 @@
 //!
 //! A ticket is good once, for a few seconds, and for the front it was made for:
 //! whoever has taken over a front can log in as nobody whose password it was
-//! not told.
+//! not told. A front that has shown one keeps nothing of the client; of one who
+//! is not let in it gets the descriptor back, with the reason.
 
 use std::path::PathBuf;
 
@@ -71,8 +72,6 @@ pub(crate) struct Issued {
 /// A front shows a ticket; the client's descriptor comes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// Names the connection at this front.
-    pub(crate) connection: u64,
     /// The ticket.
     pub(crate) ticket: Number,
     /// Where the client is.
@@ -83,11 +82,10 @@ pub(crate) struct Shown {
     pub(crate) arrived: Vec<u8>,
 }
 
-/// What became of a [`Shown`] ticket.
+/// Why nobody was let in with a [`Shown`] ticket. Of those who were, a front
+/// hears nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// The client is with its mailbox process: the front forgets it.
-    Granted,
+pub(crate) enum Refusal {
     /// There is no such ticket, or no mailbox process can be had now.
     Unavailable,
     /// The account has as many sessions as it may have.
@@ -97,7 +95,7 @@ pub(crate) enum Admission {
 const ISSUED: u8 = b'I';
 const REFERRED: u8 = b'R';
 const SHOWN: u8 = b'S';
-const ADMISSION: u8 = b'A';
+const REFUSED: u8 = b'A';
 
 impl Issued {
     /// The message.
@@ -164,7 +162,7 @@ impl Holder {
 impl Shown {
     /// The message.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let fields = Writer::new(SHOWN).number(self.connection).octets(&self.ticket);
+        let fields = Writer::new(SHOWN).octets(&self.ticket);
         self.origin.write(fields).number(u64::from(self.utf8)).octets(&self.arrived).message()
     }
 
@@ -172,7 +170,6 @@ impl Shown {
     pub(super) fn decode(message: &[u8]) -> Result<Shown, Malformed> {
         let (SHOWN, mut fields) = Reader::new(message)? else { return Err(Malformed) };
         let shown = Shown {
-            connection: fields.number()?,
             ticket: number(fields.octets()?)?,
             origin: Origin::read(&mut fields)?,
             utf8: fields.flag()?,
@@ -183,29 +180,27 @@ impl Shown {
     }
 }
 
-impl Admission {
-    /// The message about the front's connection `connection`.
-    pub(super) fn encode(self, connection: u64) -> Zeroizing<Vec<u8>> {
+impl Refusal {
+    /// The message about the client at `origin`.
+    pub(super) fn encode(self, origin: &Origin) -> Zeroizing<Vec<u8>> {
         let number = match self {
-            Admission::Unavailable => 0,
-            Admission::Granted => 1,
-            Admission::InUse => 2,
+            Refusal::Unavailable => 0,
+            Refusal::InUse => 1,
         };
-        Writer::new(ADMISSION).number(connection).number(number).message()
+        origin.write(Writer::new(REFUSED)).number(number).message()
     }
 
-    /// About which connection `message` is, and what it says.
-    pub(super) fn decode(message: &[u8]) -> Result<(u64, Admission), Malformed> {
-        let (ADMISSION, mut fields) = Reader::new(message)? else { return Err(Malformed) };
-        let connection = fields.number()?;
-        let admission = match fields.number()? {
-            0 => Admission::Unavailable,
-            1 => Admission::Granted,
-            2 => Admission::InUse,
+    /// Where the client is that `message` is about, and what it says.
+    pub(super) fn decode(message: &[u8]) -> Result<(Origin, Refusal), Malformed> {
+        let (REFUSED, mut fields) = Reader::new(message)? else { return Err(Malformed) };
+        let origin = Origin::read(&mut fields)?;
+        let refusal = match fields.number()? {
+            0 => Refusal::Unavailable,
+            1 => Refusal::InUse,
             _ => return Err(Malformed),
         };
         fields.end()?;
-        Ok((connection, admission))
+        Ok((origin, refusal))
     }
 }
 
@@ -215,7 +210,7 @@ fn number(octets: &[u8]) -> Result<Number, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, Destination, Holder, Issued, Origin, Referral, Shown};
+    use super::{Destination, Holder, Issued, Origin, Referral, Refusal, Shown};
     use proptest::prelude::*;
 
     fn holder() -> Holder {
@@ -242,10 +237,10 @@ mod tests {
         }
         let origin = Origin { ip: "::1".into(), port: "1".into(), tls: false };
         let shown =
-            Shown { connection: 9, ticket: [1; 16], origin, utf8: true, arrived: b"STAT\r\n".to_vec() };
+            Shown { ticket: [1; 16], origin: origin.clone(), utf8: true, arrived: b"STAT\r\n".to_vec() };
         assert_eq!(Shown::decode(&shown.encode()), Ok(shown));
-        for admission in [Admission::Granted, Admission::Unavailable, Admission::InUse] {
-            assert_eq!(Admission::decode(&admission.encode(4)), Ok((4, admission)));
+        for refusal in [Refusal::Unavailable, Refusal::InUse] {
+            assert_eq!(Refusal::decode(&refusal.encode(&origin)), Ok((origin.clone(), refusal)));
         }
     }
 
@@ -265,7 +260,7 @@ mod tests {
     proptest! {
         #[test]
         fn anything_is_read_without_harm(message in any::<Vec<u8>>()) {
-            let _ = (Issued::decode(&message), Shown::decode(&message), Admission::decode(&message));
+            let _ = (Issued::decode(&message), Shown::decode(&message), Refusal::decode(&message));
         }
     }
 }

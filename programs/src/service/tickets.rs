@@ -36,6 +36,11 @@ impl Tickets {
         self.order.push_back((now, ticket));
     }
 
+    /// Whether this one was issued and not used.
+    pub(super) fn has(&self, ticket: &Number) -> bool {
+        self.unused.contains_key(ticket)
+    }
+
     /// Where the ticket leads that `front` shows `now`; it is used up, also if it
     /// was another front's.
     pub(super) fn spend(&mut self, ticket: &Number, front: u64, now: Instant) -> Option<Destination> {

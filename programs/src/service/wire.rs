@@ -1,6 +1,7 @@
 //! What the processes of the service speak over: sockets that keep messages
 //! apart (SOCK_SEQPACKET), each with at most one descriptor.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +17,12 @@ use zeroize::{Zeroize, Zeroizing};
 /// Longest message, in octets: a client's credentials, or an account with all
 /// that its client has said already.
 pub(super) const LIMIT: usize = 32 * 1024;
+
+thread_local! {
+    /// Where messages arrive. Nothing is left in it: it need not be cleared again
+    /// for each, which is on the way of every login many times.
+    static ARRIVING: RefCell<Vec<u8>> = RefCell::new(vec![0; LIMIT]);
+}
 
 /// One end of a connection between two of our processes.
 #[derive(Debug)]
@@ -85,13 +92,16 @@ impl Wire {
     /// # Errors
     /// The other side has gone (`UnexpectedEof`), or has sent what is too long.
     pub(super) fn receive(&self) -> io::Result<Option<Received>> {
-        let mut buffer = [0; LIMIT];
+        ARRIVING.with_borrow_mut(|buffer| self.receive_into(buffer))
+    }
+
+    fn receive_into(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
         let mut was_reset = false;
         let received = loop {
-            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
                 Err(Errno::INTR) => {}
                 // Said once if the other side has ended with something unread; what it
                 // has sent before is still there.
@@ -104,7 +114,7 @@ impl Wire {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        // No longer than it is, and only so much to wipe: this is on the way of each login.
+        // No longer than it is, and only so much to wipe.
         let said = &mut buffer[..received.bytes];
         let message = Zeroizing::new(said.to_vec());
         said.zeroize();

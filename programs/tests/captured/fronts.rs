@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use testbed::PATIENCE;
 
 use crate::puppet::Captured;
-use crate::wire::{Message, Ticket, Wire, credentials, question, shown};
+use crate::wire::{Message, Ticket, Wire, credentials, question, refused, shown};
 
 const FRONT: &str = "postrider-front";
 
@@ -59,12 +59,19 @@ impl Front {
 
     /// Whether the monitor lets in whom this front shows.
     fn show(&self, ticket: &Ticket, descriptor: Option<OwnedFd>) -> bool {
-        assert!(self.monitor.send(&shown(9, ticket), descriptor.as_ref().map(AsFd::as_fd)));
+        let has_descriptor = descriptor.is_some();
+        assert!(self.monitor.send(&shown("9", ticket), descriptor.as_ref().map(AsFd::as_fd)));
+        // It hears only of those who are not let in, as this one is not.
+        assert!(self.monitor.send(&shown("10", &[0xee; 16]), None));
+        let mut is_in = true;
         loop {
-            let (message, _) = self.monitor.receive().unwrap();
-            if message[0] == b'A' {
-                assert_eq!(&message[1..9], 9u64.to_le_bytes());
-                return message[9] == 1;
+            let (message, descriptor) = self.monitor.receive().unwrap();
+            if message == refused("9") {
+                assert_eq!(descriptor.is_some(), has_descriptor);
+                is_in = false;
+            }
+            if message == refused("10") {
+                return is_in;
             }
         }
     }
@@ -154,13 +161,13 @@ fn no_client() {
 }
 
 fn nonsense() {
-    let good = shown(9, &[1; 16]);
+    let good = shown("9", &[1; 16]);
     let longer = [good.as_slice(), b"x"].concat();
     let messages: [Vec<u8>; 6] = [
         b"?".to_vec(),
         good[..good.len() - 1].to_vec(),
         longer,
-        Message::new(b'S').number(9).octets(b"short").0,
+        Message::new(b'S').octets(b"short").0,
         // What auth says, and not a front.
         crate::wire::issued(&[3; 16], 1, (1000, 1000), "/"),
         vec![b'S'; 40 * 1024],
@@ -232,7 +239,7 @@ fn flood() {
     let front = Front::next(&mut captured);
     // Its answers are not taken.
     for _ in 0..5000 {
-        if !front.monitor.send(&shown(9, &[1; 16]), None) {
+        if !front.monitor.send(&shown("9", &[1; 16]), None) {
             break;
         }
     }

@@ -12,7 +12,7 @@ fn mailbox() {
     let messages = [
         // What others say.
         issued(&[1; 16], 1, (1000, 1000), "/"),
-        shown(1, &[1; 16]),
+        shown("1", &[1; 16]),
         Message::new(b'E').0,
     ];
     let mut captured = Captured::first(messages.len(), "postrider-mailbox");
@@ -39,7 +39,7 @@ fn auth() {
         issued(&[1; 16], 1, (0, 1000), "/"),
         issued(&[1; 16], 1, (1000, 0), "/"),
         issued(&[1; 16], 1, (1000, 1000), "home"),
-        shown(1, &[1; 16]),
+        shown("1", &[1; 16]),
         b"nonsense".to_vec(),
     ];
     let mut captured = Captured::first(messages.len(), "postrider-auth");

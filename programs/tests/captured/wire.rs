@@ -75,10 +75,19 @@ impl Message {
     }
 }
 
-/// A front shows a ticket.
-pub(crate) fn shown(connection: u64, ticket: &Ticket) -> Vec<u8> {
-    let message = Message::new(b'S').number(connection).octets(ticket);
-    message.octets(b"192.0.2.1").octets(b"1").number(0).number(0).octets(b"").0
+/// A front shows a ticket of a client at this port.
+pub(crate) fn shown(port: &str, ticket: &Ticket) -> Vec<u8> {
+    let message = at(Message::new(b'S').octets(ticket), port);
+    message.number(0).octets(b"").0
+}
+
+/// The monitor lets nobody in at this port, for want of a ticket.
+pub(crate) fn refused(port: &str) -> Vec<u8> {
+    at(Message::new(b'A'), port).number(0).0
+}
+
+fn at(message: Message, port: &str) -> Message {
+    message.octets(b"192.0.2.1").octets(port.as_bytes()).number(0)
 }
 
 /// A front asks auth.

@@ -44,8 +44,6 @@ pub(super) enum State {
     Failed,
     /// It is let in as soon as it has taken what was said to it.
     Entering(Number),
-    /// The monitor has its descriptor.
-    Admitting,
     /// It is sent away as soon as it has taken what was said to it.
     Closing,
 }
@@ -54,7 +52,9 @@ pub(super) enum State {
 pub(super) struct Client {
     pub(super) stream: Stream,
     pub(super) state: State,
-    /// What the kernel has been told to wait for on `stream`.
+    /// Whether the kernel watches `stream`.
+    pub(super) is_watched: bool,
+    /// What it has been told to wait for there.
     pub(super) waits_for: EventFlags,
     /// TLS while it shakes hands.
     session: Option<Box<dyn Session>>,
@@ -86,6 +86,7 @@ impl Client {
         Client {
             stream,
             state: State::Talking,
+            is_watched: false,
             waits_for: EventFlags::empty(),
             session: None,
             greeted: false,
@@ -160,7 +161,7 @@ impl Client {
     pub(super) fn tls_started(&mut self, stream: Stream) -> Option<(Box<dyn Session>, Stream)> {
         let session = self.session.take()?;
         let network = std::mem::replace(&mut self.stream, stream);
-        self.waits_for = EventFlags::empty();
+        (self.is_watched, self.waits_for) = (false, EventFlags::empty());
         self.state = State::Talking;
         self.origin.tls = true;
         self.conversation.tls_started(session.channel());
@@ -178,6 +179,11 @@ impl Client {
     /// Whether somebody in front is still to say where it is.
     pub(super) fn is_announced(&self) -> bool {
         matches!(self.state, State::Announced { .. })
+    }
+
+    /// Whether it waits for an answer, and nothing that it says is heard.
+    pub(super) fn is_to_be_silent(&self) -> bool {
+        matches!(self.state, State::Asking | State::Failed)
     }
 
     /// Whether it is its turn to speak.
@@ -317,11 +323,8 @@ impl Client {
         std::mem::take(&mut self.arrived)
     }
 
-    /// Ends the connection, unless it may be a mailbox process's already.
+    /// Ends the connection.
     pub(super) fn close(self) {
-        if self.state == State::Admitting {
-            return;
-        }
         log::disconnected(self.conversation.peer());
         self.stream.forget_arrived();
         self.stream.close();

@@ -41,6 +41,9 @@ impl Front {
         if token >= FIRST_CLIENT {
             return Err(io::Error::other("too many listening sockets"));
         }
+        // Small replies leave at once: every connection inherits it (tcp(7)). On a UNIX
+        // socket it fails, and need not be.
+        let _it_has_none = set_tcp_nodelay(&listener.socket, true);
         watch_listener(&self.epoll, &listener, token)?;
         self.listeners.push(listener);
         Ok(())
@@ -55,10 +58,6 @@ impl Front {
             match acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC) {
                 Ok((socket, address)) => {
                     let whence = Whence::of(&socket, address);
-                    if whence.client.is_some() {
-                        // Small replies leave at once; on a socket that has been reset it fails.
-                        let _ = set_tcp_nodelay(&socket, true);
-                    }
                     let stls = self.tls.is_some() && settings::stls_is_wanted();
                     let manner = listener.manner;
                     let client = Client::new(Stream::of(socket), whence, stls, now + self.login);
@@ -118,10 +117,6 @@ impl Front {
         }
         if is_announced {
             client.state = State::Announced { implicit_tls: manner.implicit_tls };
-        }
-        let added = epoll::add(&self.epoll, &client.stream, EventData::new_u64(token), EventFlags::empty());
-        if let Err(error) = added {
-            return log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
         }
         self.clients.add(token, client);
         if is_announced {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::epoll;
 
 use super::Front;
 use super::tls::Session;
@@ -70,8 +70,9 @@ impl Front {
         let Some(client) = self.clients.get(token) else { return Ok(()) };
         let end = client.login_ends();
         let (inner, outer) = Stream::pair()?;
-        epoll::delete(&self.epoll, &client.stream)?;
-        epoll::add(&self.epoll, &outer, EventData::new_u64(token), EventFlags::empty())?;
+        if client.is_watched {
+            epoll::delete(&self.epoll, &client.stream)?;
+        }
         if let Some((session, network)) = client.tls_started(outer) {
             self.tunnels.add(token, Tunnel::new(network, inner, session));
         }

@@ -96,8 +96,8 @@ impl Front {
                 self.go_on(token);
             }
             State::Announced { .. } | State::ShakingHands => self.close(token),
-            // The first two have logged in.
-            State::Entering(_) | State::Admitting | State::Closing => {}
+            // The first has logged in.
+            State::Entering(_) | State::Closing => {}
         }
     }
 }

@@ -12,10 +12,14 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Front;
 use super::client::State;
-use crate::log;
+use crate::log::{self, Peer};
 use crate::login::conversation::Next;
+use crate::mailbox::Client as _;
+use crate::service::guest::Origin;
 use crate::service::question::{Answer, Question};
-use crate::service::ticket::{self, Admission, Shown};
+use crate::service::stream::Stream;
+use crate::service::ticket::{self, Refusal, Shown};
+use crate::service::wire::Wire;
 
 impl Front {
     pub(super) fn hear_client(&mut self, token: u64, flags: EventFlags) {
@@ -27,6 +31,9 @@ impl Front {
             || (client.is_talking() && !client.take_arrived())
         {
             return self.close(token);
+        }
+        if client.is_to_be_silent() && client.waits_for == EventFlags::IN {
+            return self.wait_for(token, EventFlags::empty());
         }
         self.go_on(token);
     }
@@ -52,9 +59,9 @@ impl Front {
                 },
                 State::Entering(ticket) => return self.show(token, ticket),
                 State::Closing => return self.close(token),
-                State::Asking | State::Failed | State::Admitting => {
-                    return self.wait_for(token, EventFlags::empty());
-                }
+                // What it says meanwhile is left where it is: see `hear_client`.
+                State::Asking | State::Failed if client.waits_for == EventFlags::IN => return,
+                State::Asking | State::Failed => return self.wait_for(token, EventFlags::empty()),
             }
         }
     }
@@ -93,17 +100,17 @@ impl Front {
         }
     }
 
+    /// Takes one answer. If there are more, epoll_wait(2) says so at once, which
+    /// costs no more than to ask whether there are.
     pub(super) fn hear_auth(&mut self) -> io::Result<()> {
-        while let Some(auth) = &self.auth {
-            match auth.receive() {
-                Ok(Some(received)) => {
-                    let (token, answer) = Answer::decode(&received.message).map_err(io::Error::other)?;
-                    self.answered(token, &answer);
-                    self.go_on(token);
-                }
-                Ok(None) => return Ok(()),
-                Err(_) => self.auth_has_gone(),
+        match self.auth.as_ref().map(Wire::receive) {
+            Some(Ok(Some(received))) => {
+                let (token, answer) = Answer::decode(&received.message).map_err(io::Error::other)?;
+                self.answered(token, &answer);
+                self.go_on(token);
             }
+            Some(Ok(None)) | None => {}
+            Some(Err(_)) => self.auth_has_gone(),
         }
         Ok(())
     }
@@ -138,54 +145,35 @@ impl Front {
         self.obey(token, next);
     }
 
-    /// Shows the monitor a ticket, and the client's descriptor with it.
+    /// Shows the monitor a ticket, and the client's descriptor with it. From here
+    /// on it is the monitor that counts the client, and we forget it. For a moment
+    /// nobody counts it, which is better than twice: that might keep the same
+    /// client's next one out.
     pub(super) fn show(&mut self, token: u64, ticket: ticket::Number) {
-        let Some(client) = self.clients.get(token) else { return };
-        client.state = State::Admitting;
-        // From here on the monitor counts it. For a moment nobody does, which is
-        // better than twice: that might keep the same client's next one out.
+        let Some(mut client) = self.clients.remove(token) else { return };
         client.place = None;
-        let shown = Shown {
-            connection: token,
-            ticket,
-            origin: client.origin(),
-            utf8: client.utf8(),
-            arrived: client.take_rest(),
-        };
-        if epoll::delete(&self.epoll, &client.stream).is_err()
+        let origin = client.origin();
+        let shown = Shown { ticket, origin, utf8: client.utf8(), arrived: client.take_rest() };
+        let stays_watched = client.is_watched && epoll::delete(&self.epoll, &client.stream).is_err();
+        if stays_watched
             || !matches!(self.monitor.send(&shown.encode(), Some(client.stream.as_fd())), Ok(true))
         {
             log::error(&"the monitor does not take a ticket");
-            self.admitted(token, Admission::Unavailable);
-        }
-    }
-
-    pub(super) fn admitted(&mut self, token: u64, admission: Admission) {
-        match admission {
-            // The mailbox process has the descriptor now.
-            Admission::Granted => drop(self.clients.remove(token)),
-            Admission::Unavailable | Admission::InUse => {
-                if let Some(client) = self.clients.get(token) {
-                    match admission {
-                        Admission::InUse => client.say(reply::TOO_MANY_SESSIONS),
-                        _ => drop(client.cannot_tell()),
-                    }
-                    client.state = State::Closing;
-                    // Not watched any more, so this is the only try.
-                    let _ = client.send();
-                }
-                self.close(token);
-            }
+            refused(Refusal::Unavailable, &shown.origin, Some(client.stream));
         }
     }
 
     /// Has the kernel wait for `events`, if that is not what it does already.
     pub(super) fn wait_for(&mut self, token: u64, events: EventFlags) {
         let Some(client) = self.clients.get(token) else { return };
-        if std::mem::replace(&mut client.waits_for, events) == events {
-            return;
-        }
-        if let Err(error) = epoll::modify(&self.epoll, &client.stream, EventData::new_u64(token), events) {
+        let data = EventData::new_u64(token);
+        let watched = match client.is_watched {
+            true if client.waits_for == events => return,
+            true => epoll::modify(&self.epoll, &client.stream, data, events),
+            false => epoll::add(&self.epoll, &client.stream, data, events),
+        };
+        (client.is_watched, client.waits_for) = (true, events);
+        if let Err(error) = watched {
             log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
             self.close(token);
         }
@@ -213,4 +201,23 @@ impl Front {
             client.close();
         }
     }
+}
+
+/// Nobody is let in with a ticket: the client at `origin` hears so, and goes.
+pub(super) fn refused(refusal: Refusal, origin: &Origin, stream: Option<Stream>) {
+    if let Some(stream) = stream {
+        let mut out = Vec::new();
+        reply::put(
+            match refusal {
+                Refusal::InUse => reply::TOO_MANY_SESSIONS,
+                Refusal::Unavailable => reply::TEMPORARY_PROBLEM,
+            },
+            &mut out,
+        );
+        // It has taken all that was said to it, so there is room for a line.
+        let _it_has_gone = stream.give(&out);
+        stream.forget_arrived();
+        stream.close();
+    }
+    log::disconnected(&Peer::at(&origin.ip, &origin.port));
 }

@@ -8,43 +8,50 @@ use authlib::printable::reason;
 
 use super::super::guest::Guest;
 use super::super::order::Order;
-use super::super::ticket::{Admission, Destination, Holder, Shown};
+use super::super::ticket::{Destination, Holder, Refusal, Shown};
 use super::parts::{Key, Role, Token};
 use super::plan::Isolation;
 use super::{MOST_MAILBOXES, Monitor};
 use crate::log::{self, Harmless};
 
 impl Monitor {
-    /// A front shows a ticket.
-    pub(super) fn admit(&mut self, front: Token, shown: Shown, descriptor: Option<OwnedFd>) {
-        let connection = shown.connection;
+    /// A front shows a ticket with its `client`. It hears of both again only if
+    /// nobody is let in.
+    pub(super) fn admit(&mut self, front: Token, shown: Shown, mut client: Option<OwnedFd>) {
         // auth has told us of the ticket before it told the front: it is in the wire.
         if let Some(auth) = self.parts.auth_of(front) {
-            while self.hear_one(auth) {}
+            while !self.tickets.has(&shown.ticket) && self.hear_one(auth) {}
         }
-        let to = self.tickets.spend(&shown.ticket, front, Instant::now());
-        let admission = match (to, descriptor) {
-            (Some(Destination::Mailbox(holder)), Some(descriptor)) => {
-                self.hand_over(holder, shown, descriptor)
-            }
-            (Some(Destination::Proxy(referral)), Some(descriptor)) => {
-                self.hand_to_proxy(referral, shown, descriptor)
-            }
-            _ => {
+        let to = self.tickets.spend(&shown.ticket, front, Instant::now()).filter(|_| client.is_some());
+        let origin = shown.origin.clone();
+        let handed_over = match to {
+            Some(Destination::Mailbox(holder)) => self.hand_over(holder, shown, &mut client),
+            Some(Destination::Proxy(referral)) => self.hand_to_proxy(referral, shown, &mut client),
+            None => {
                 log::error(&"a front has shown a ticket that is none");
-                Admission::Unavailable
+                Err(Refusal::Unavailable)
             }
         };
-        self.parts.order(front, Order::Admission(connection, admission));
+        if let Err(refusal) = handed_over {
+            self.parts.order(front, Order::Refused(refusal, origin, client));
+        }
     }
 
-    /// Hands a client to the mailbox process of its account.
-    fn hand_over(&mut self, holder: Holder, shown: Shown, descriptor: OwnedFd) -> Admission {
-        let Some(serving) = &self.serving else { return Admission::Unavailable };
+    /// Hands `client` to the mailbox process of its account.
+    ///
+    /// # Errors
+    /// Why not; the client is still there.
+    fn hand_over(
+        &mut self,
+        holder: Holder,
+        shown: Shown,
+        client: &mut Option<OwnedFd>,
+    ) -> Result<(), Refusal> {
+        let Some(serving) = &self.serving else { return Err(Refusal::Unavailable) };
         let shard = self.hasher.hash_one(&holder.address) % serving.plan.shards.max(1);
         let Holder { uid, gid, groups, address, home, maildir, options } = holder;
         if !self.sessions.has_room_for(&address, &serving.plan.limits) {
-            return no_room_for(&address);
+            return Err(no_room_for(&address));
         }
         let maildir = maildir.unwrap_or_else(|| serving.plan.maildir.clone());
         let keys = self.sessions.keys(&serving.plan.limits, &shown.origin.ip);
@@ -56,9 +63,13 @@ impl Monitor {
             Ok(token) => token,
             Err(why) => {
                 log::error(&format_args!("uid {uid}: {why}"));
-                return Admission::Unavailable;
+                return Err(Refusal::Unavailable);
             }
         };
+        if !self.parts.takes_more(token) {
+            log::error(&format_args!("uid {uid}: its mailbox process has too much to do"));
+            return Err(Refusal::Unavailable);
+        }
         self.last_session += 1;
         let (number, account) = (self.last_session, address.clone());
         let guest = Guest {
@@ -73,13 +84,9 @@ impl Monitor {
         };
         // Before its client can have heard of it.
         self.sessions.begin(number, token, account, keys);
-        if !self.parts.send(token, guest.encode(), Some(descriptor)) {
-            self.sessions.end(number, token);
-            log::error(&format_args!("uid {uid}: its mailbox process has too much to do"));
-            return Admission::Unavailable;
-        }
+        self.parts.send(token, guest.encode(), client.take());
         self.parts.session_begins(token);
-        Admission::Granted
+        Ok(())
     }
 
     /// The process of `key`, started if need be.
@@ -103,7 +110,7 @@ impl Monitor {
 }
 
 /// `address` has as many sessions as it may have.
-pub(super) fn no_room_for(address: &[u8]) -> Admission {
+pub(super) fn no_room_for(address: &[u8]) -> Refusal {
     log::line(format_args!("ALERT: Maximum session limit reached for {}", Harmless(address)));
-    Admission::InUse
+    Refusal::InUse
 }

@@ -299,6 +299,11 @@ impl Parts {
         self.send(token, message, descriptor)
     }
 
+    /// Whether a process gets what it is sent.
+    pub(super) fn takes_more(&self, token: Token) -> bool {
+        self.all.get(&token).is_some_and(|process| process.part.takes_more())
+    }
+
     /// Sends to a process; whether it will get it.
     pub(super) fn send(
         &mut self,

@@ -13,7 +13,7 @@ use super::super::errand::Visitor;
 use super::super::material::Pem;
 use super::super::order::Order;
 use super::super::proxy::material::BackendTls;
-use super::super::ticket::{Admission, Referral, Shown};
+use super::super::ticket::{Referral, Refusal, Shown};
 use super::super::wire::Wire;
 use super::admission::no_room_for;
 use super::generation::{Generation, front_ids};
@@ -127,20 +127,27 @@ fn lend(parts: &mut Parts, auth: Token, proxy: Token) -> io::Result<()> {
 }
 
 impl Monitor {
-    /// Hands a client to the proxy process that has its session.
+    /// Hands `client` to the proxy process that has its session.
+    ///
+    /// # Errors
+    /// Why not; the client is still there.
     pub(super) fn hand_to_proxy(
         &mut self,
         referral: Referral,
         shown: Shown,
-        descriptor: OwnedFd,
-    ) -> Admission {
+        client: &mut Option<OwnedFd>,
+    ) -> Result<(), Refusal> {
         let Referral { proxy, address } = referral;
-        let Some(serving) = &self.serving else { return Admission::Unavailable };
+        let Some(serving) = &self.serving else { return Err(Refusal::Unavailable) };
         if self.parts.role(proxy) != Some(Role::Proxy) {
-            return Admission::Unavailable;
+            return Err(Refusal::Unavailable);
         }
         if !self.sessions.has_room_for(&address, &serving.plan.limits) {
-            return no_room_for(&address);
+            return Err(no_room_for(&address));
+        }
+        if !self.parts.takes_more(proxy) {
+            log::error(&"a proxy process has too much to do");
+            return Err(Refusal::Unavailable);
         }
         let keys = self.sessions.keys(&serving.plan.limits, &shown.origin.ip);
         self.last_session += 1;
@@ -148,13 +155,9 @@ impl Monitor {
         let visitor = Visitor { session: self.last_session, ticket, arrived };
         // Before its client can have heard of it.
         self.sessions.begin(self.last_session, proxy, address, keys);
-        if !self.parts.send(proxy, visitor.encode(), Some(descriptor)) {
-            self.sessions.end(self.last_session, proxy);
-            log::error(&"a proxy process has too much to do");
-            return Admission::Unavailable;
-        }
+        self.parts.send(proxy, visitor.encode(), client.take());
         self.parts.session_begins(proxy);
-        Admission::Granted
+        Ok(())
     }
 }
 
