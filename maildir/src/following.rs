@@ -16,8 +16,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
-
 use crate::beneath;
 use crate::directories::Directories;
 use crate::lines;
@@ -202,8 +200,7 @@ fn measured(names: Vec<Vec<u8>>, cur: BorrowedFd<'_>) -> Option<Vec<(Vec<u8>, Si
     let mut reader = Reader::new();
     let mut measured = Vec::with_capacity(names.len());
     for name in names {
-        let file = beneath::regular_file(cur, &name, OFlags::RDONLY);
-        match file.and_then(|(file, _)| reader.measure(file)) {
+        match reader.measure(cur, &name) {
             Ok(size) => measured.push((name, size)),
             // It has gone meanwhile, and that is in the queue.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
+use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use crate::known::{Known, is_witnessed};
 use crate::witness::{Witness, Witnesses};
+
+/// Files are read by so many threads at the most, beside those of sessions.
+const MOST_HELPERS: usize = 7;
 
 /// A Maildir: device and inode of its directory.
 pub(crate) type Key = (u64, u64);
@@ -19,6 +25,15 @@ pub struct Listings {
     most: usize,
     shelf: Mutex<Shelf>,
     witnesses: Arc<Witnesses>,
+    /// Threads that may be started to read files.
+    helpers: AtomicUsize,
+}
+
+/// Threads that may be started by who has this, and by nobody else meanwhile.
+#[derive(Debug)]
+pub(crate) struct Helpers<'a> {
+    count: usize,
+    of: &'a AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +61,13 @@ impl Listings {
     /// still look at when they go are not counted.
     #[must_use]
     pub fn new(most: usize) -> Listings {
-        Listings { most, shelf: Mutex::default(), witnesses: Arc::default() }
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Listings {
+            most,
+            shelf: Mutex::default(),
+            witnesses: Arc::default(),
+            helpers: AtomicUsize::new(cores.min(MOST_HELPERS + 1) - 1),
+        }
     }
 
     /// To be called from time to time, best each second: closes files that are
@@ -54,6 +75,11 @@ impl Listings {
     pub fn rest(&self) {
         self.witnesses.hear();
         self.shelf().holding.retain(|known| !known.let_go());
+    }
+
+    /// All threads that nobody has; there may be none.
+    pub(crate) fn helpers(&self) -> Helpers<'_> {
+        Helpers { count: self.helpers.swap(0, Ordering::Relaxed), of: &self.helpers }
     }
 
     /// Watches `cur`, if the kernel tells of all that is done there.
@@ -105,6 +131,18 @@ impl Listings {
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Helpers<'_> {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl Drop for Helpers<'_> {
+    fn drop(&mut self) {
+        self.of.fetch_add(self.count, Ordering::Relaxed);
     }
 }
 

@@ -16,15 +16,17 @@ use crate::beneath;
 use crate::directories::Directories;
 use crate::lines;
 use crate::listing::{Draft, Listing};
+use crate::listings::Listings;
 use crate::lock::Lock;
 use crate::notice::{Error, Notice};
 use crate::scan::{self, Names, Scan};
-use crate::size::Reader;
+use crate::size;
 use crate::size_list::{self, Numbers};
 use crate::stamp::{self, Stamp};
 use crate::temporary;
 use crate::unique_id::Id;
 use crate::watch::READINGS;
+use crate::witness::Witness;
 
 /// The size list.
 pub(crate) const NAME: &[u8] = b"courierpop3dsizelist";
@@ -37,6 +39,14 @@ const LARGEST: i64 = 1 << 30;
 
 /// How long a list is young.
 const YOUNG: Duration = Duration::from_secs(60);
+
+/// What a process that keeps listings has for a reading.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Help<'a> {
+    pub(crate) listings: &'a Listings,
+    /// Who watches `cur/`, if somebody does.
+    pub(crate) witness: Option<&'a Witness>,
+}
 
 /// A listing, and what it was read from.
 pub(crate) struct Opened {
@@ -69,12 +79,13 @@ impl Opened {
 /// Brings names and list together, and saves what is new.
 pub(crate) fn open(
     directories: &Directories,
+    help: Option<Help<'_>>,
     now: u64,
     patience: Duration,
     notices: &mut dyn FnMut(Notice),
 ) -> Result<Opened, Error> {
-    let mut reading = Reading::take(directories, false, now)?;
-    reading.measure(directories, None, notices);
+    let mut reading = Reading::take(directories, help, false, now)?;
+    reading.measure(directories, None, help, notices)?;
     if reading.has_nothing_to_save() {
         return Ok(reading.opened(true));
     }
@@ -83,8 +94,8 @@ pub(crate) fn open(
     let saved = match Lock::take(&directories.root, patience) {
         Ok(Some(_lock)) => {
             if !reading.is_current(directories) {
-                let mut fresh = Reading::take(directories, true, now)?;
-                fresh.measure(directories, Some(&reading.listing), notices);
+                let mut fresh = Reading::take(directories, help, true, now)?;
+                fresh.measure(directories, Some(&reading.listing), help, notices)?;
                 reading = fresh;
             }
             if reading.has_nothing_to_save() { Ok(true) } else { reading.save(directories).map(|()| true) }
@@ -114,7 +125,12 @@ impl Reading {
     ///
     /// The list is opened first: what another session adds to a newer list may
     /// be younger than our reading of `cur/`, and would look as if it had vanished.
-    fn take(directories: &Directories, locked: bool, now: u64) -> Result<Reading, Error> {
+    fn take(
+        directories: &Directories,
+        help: Option<Help<'_>>,
+        locked: bool,
+        now: u64,
+    ) -> Result<Reading, Error> {
         let mut list = match beneath::regular_file(&directories.root, NAME, OFlags::RDONLY) {
             Ok((_, stat)) if stat.st_size > LARGEST => {
                 return Err(Error::SizeList(io::ErrorKind::FileTooLarge.into()));
@@ -123,15 +139,25 @@ impl Reading {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::SizeList(error)),
         };
-        let mut scan = directories.cur_dir().and_then(scan::scan).map_err(Error::NoCur)?;
+        let cur = directories.cur_dir().map_err(Error::NoCur)?;
+        let mut witness = help.and_then(|help| help.witness);
+        let mut scan = scan::scan(cur, witness).map_err(Error::NoCur)?;
         let (mut complete, mut quiet) = (scan.complete, scan.quiet);
         let mut listing = read_list(list.as_mut(), scan.names, locked, now)?;
+        let own_witness;
+        if let Some(Help { listings, witness: None }) = help
+            && !complete
+            && listing.has_missing
+        {
+            own_witness = listings.watch(cur);
+            witness = own_witness.as_ref();
+        }
         for _ in 1..READINGS {
             if complete || !listing.has_missing {
                 break;
             }
             scan = Scan { names: listing.names, complete, quiet };
-            scan = directories.cur_dir().and_then(|cur| scan.again(cur)).map_err(Error::NoCur)?;
+            scan = scan.again(cur, witness).map_err(Error::NoCur)?;
             (complete, quiet) = (scan.complete, scan.quiet);
             listing = read_list(list.as_mut(), scan.names, locked, now)?;
         }
@@ -169,29 +195,39 @@ impl Reading {
         &mut self,
         directories: &Directories,
         earlier: Option<&Listing>,
+        help: Option<Help<'_>>,
         notices: &mut dyn FnMut(Notice),
-    ) {
-        let mut reader = Reader::new();
+    ) -> Result<(), Error> {
         let Listing { names, drafts, is_untidy, .. } = &mut self.listing;
-        for (name, draft) in names.iter().zip(drafts).filter(|(_, draft)| draft.size.is_none()) {
+        let mut unknown = Vec::new();
+        for (name, draft) in names.iter().zip(drafts.iter_mut()).filter(|(_, draft)| draft.size.is_none()) {
             let known = earlier.and_then(|earlier| earlier.drafts.get(earlier.names.find(name)?));
-            if let Some(known) = known {
-                (draft.size, draft.is_hidden) = (known.size, known.is_hidden);
-            } else {
-                let file =
-                    directories.cur_dir().and_then(|cur| beneath::regular_file(cur, name, OFlags::RDONLY));
-                match file.and_then(|(file, _)| reader.measure(file)) {
-                    Ok(size) => draft.size = Some(size),
-                    Err(error) => {
-                        draft.is_hidden = true;
-                        if error.kind() != io::ErrorKind::NotFound {
-                            notices(Notice::Unreadable { name: name.to_vec(), error });
-                        }
+            let Some(known) = known else {
+                unknown.push((name, draft));
+                continue;
+            };
+            (draft.size, draft.is_hidden) = (known.size, known.is_hidden);
+            *is_untidy |= draft.size.is_some() && is_listed(name, draft);
+        }
+        let wanted: Vec<&[u8]> = unknown.iter().map(|(name, _)| *name).collect();
+        let helpers = help.filter(|_| wanted.len() >= size::MANY).map(|help| help.listings.helpers());
+        let cur = directories.cur_dir().map_err(Error::NoCur)?;
+        let sizes = size::measure_all(cur, &wanted, helpers.map_or(0, |helpers| helpers.count()));
+        for ((name, draft), size) in unknown.into_iter().zip(sizes) {
+            match size {
+                Ok(size) => {
+                    draft.size = Some(size);
+                    *is_untidy |= is_listed(name, draft);
+                }
+                Err(error) => {
+                    draft.is_hidden = true;
+                    if error.kind() != io::ErrorKind::NotFound {
+                        notices(Notice::Unreadable { name: name.to_vec(), error });
                     }
                 }
             }
-            *is_untidy |= draft.size.is_some() && draft.id.is_some() && size_list::can_hold(name);
         }
+        Ok(())
     }
 
     /// Whether the list on disk can stay as it is.
@@ -262,6 +298,11 @@ impl Reading {
             }
         }
     }
+}
+
+/// Whether the message has a line in the list.
+fn is_listed(name: &[u8], draft: &Draft) -> bool {
+    draft.id.is_some() && size_list::can_hold(name)
 }
 
 /// Brings `names` together with the list, if there is one.
@@ -337,7 +378,7 @@ mod tests {
     }
 
     fn opened(mailbox: &Mailbox) -> Result<Listing, Error> {
-        open(&mailbox.directories, NOW, Duration::ZERO, &mut |notice| panic!("{notice}"))
+        open(&mailbox.directories, None, NOW, Duration::ZERO, &mut |notice| panic!("{notice}"))
             .map(|opened| opened.listing)
     }
 
@@ -373,12 +414,12 @@ mod tests {
     #[test]
     fn a_list_that_another_session_wrote_meanwhile_is_not_current() {
         let mailbox = mailbox(&["1.a:2,"]);
-        let early = Reading::take(&mailbox.directories, false, NOW).unwrap();
+        let early = Reading::take(&mailbox.directories, None, false, NOW).unwrap();
         assert!(early.is_current(&mailbox.directories));
         opened(&mailbox).unwrap();
         assert!(!early.is_current(&mailbox.directories));
 
-        let later = Reading::take(&mailbox.directories, false, NOW).unwrap();
+        let later = Reading::take(&mailbox.directories, None, false, NOW).unwrap();
         assert!(later.is_current(&mailbox.directories));
         fs::write(mailbox.path.join("cur/2.b:2,"), "").unwrap();
         opened(&mailbox).unwrap();
@@ -396,7 +437,9 @@ mod tests {
         let listing = Listing::read(names, &mut couriers.as_bytes(), true, NOW).unwrap();
         let mut reading = Reading { list: None, listing, cur: None };
         let mut notices = Vec::new();
-        reading.measure(&mailbox.directories, None, &mut |notice| notices.push(notice.to_string()));
+        reading
+            .measure(&mailbox.directories, None, None, &mut |notice| notices.push(notice.to_string()))
+            .unwrap();
         let hidden: Vec<bool> = reading.listing.drafts.iter().map(|draft| draft.is_hidden).collect();
         assert_eq!(hidden, [true, false, true, true]);
         assert_eq!(notices, ["cur/1.a:2,: Not a regular file"]);
@@ -418,11 +461,11 @@ mod tests {
     #[test]
     fn what_an_earlier_reading_counted_is_not_read_again() {
         let mailbox = mailbox(&["1.a:2,", "2.b:2,"]);
-        let mut early = Reading::take(&mailbox.directories, false, NOW).unwrap();
-        early.measure(&mailbox.directories, None, &mut |_| ());
+        let mut early = Reading::take(&mailbox.directories, None, false, NOW).unwrap();
+        early.measure(&mailbox.directories, None, None, &mut |_| ()).unwrap();
         fs::write(mailbox.path.join("cur/1.a:2,"), "another length").unwrap();
-        let mut later = Reading::take(&mailbox.directories, false, NOW).unwrap();
-        later.measure(&mailbox.directories, Some(&early.listing), &mut |_| ());
+        let mut later = Reading::take(&mailbox.directories, None, false, NOW).unwrap();
+        later.measure(&mailbox.directories, Some(&early.listing), None, &mut |_| ()).unwrap();
         let octets = |reading: &Reading| reading.listing.drafts[0].size.map(|size| size.octets);
         assert_eq!(octets(&later), octets(&early));
     }

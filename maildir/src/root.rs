@@ -17,7 +17,7 @@ use crate::lock;
 use crate::maildrop::Maildrop;
 use crate::messages::Messages;
 use crate::notice::{Error, Notice};
-use crate::opening::{self, Opened};
+use crate::opening::{self, Help, Opened};
 use crate::stamp::{Lead, Stamp};
 use crate::temporary;
 use crate::witness::Witness;
@@ -155,7 +155,8 @@ impl Maildir {
         }
         let watched = listings.zip(directories.cur_dir().ok()).filter(|(_, cur)| is_large(&self.root, cur));
         let witness = watched.and_then(|(listings, cur)| listings.watch(cur));
-        let opened = opening::open(&directories, now, lock::PATIENCE, notices)?;
+        let help = listings.map(|listings| Help { listings, witness: witness.as_ref() });
+        let opened = opening::open(&directories, help, now, lock::PATIENCE, notices)?;
         Ok(Read { directories, opened, new: new_is_quiet, witness })
     }
 }

@@ -9,6 +9,7 @@ use crate::name;
 use crate::order::InOrder;
 use crate::stamp::Stamp;
 use crate::watch::Watch;
+use crate::witness::Witness;
 
 /// Names of files in Courier's order (maildir.md 3), held in one piece of
 /// memory however many there are.
@@ -116,13 +117,14 @@ pub(crate) struct Scan {
     pub(crate) quiet: Option<Stamp>,
 }
 
-/// Reads `cur/` once.
-pub(crate) fn scan(cur: impl AsFd) -> io::Result<Scan> {
+/// Reads `cur/` once. A `witness` knows better than the clock whether it changes
+/// meanwhile.
+pub(crate) fn scan(cur: impl AsFd, witness: Option<&Witness>) -> io::Result<Scan> {
     let cur = cur.as_fd();
-    read(cur, Watch::begin(cur)?)
+    read(cur, Watch::begin(cur)?.with(witness))
 }
 
-fn read(cur: BorrowedFd<'_>, watch: Watch) -> io::Result<Scan> {
+fn read(cur: BorrowedFd<'_>, watch: Watch<'_>) -> io::Result<Scan> {
     let mut names = Names::default();
     beneath::list_messages(cur, |name| names.push(name))?;
     names.sort();
@@ -135,9 +137,13 @@ impl Scan {
     /// Reads `cur/` once more and takes what either reading saw and is still
     /// there, for when something seems to be missing from a directory that was
     /// changing.
-    pub(crate) fn again(self, cur: impl AsFd) -> io::Result<Scan> {
+    pub(crate) fn again(self, cur: impl AsFd, witness: Option<&Witness>) -> io::Result<Scan> {
         let cur = cur.as_fd();
-        let Scan { names: second, complete, quiet } = read(cur, Watch::begin_again(cur)?)?;
+        let watch = match witness {
+            Some(_) => Watch::begin(cur)?.with(witness),
+            None => Watch::begin_again(cur)?,
+        };
+        let Scan { names: second, complete, quiet } = read(cur, watch)?;
         let only_first =
             self.names.iter().filter(|name| second.find(name).is_none() && beneath::stat(cur, name).is_ok());
         let mut names = Names::new(second.iter().chain(only_first));
@@ -204,7 +210,7 @@ mod tests {
         fs::write(path("1.a:2,"), "x").unwrap();
         fs::hard_link(path("1.a:2,"), path("1.a:2,S")).unwrap();
         fs::hard_link(path("1.a:2,"), path("1.a")).unwrap();
-        let scan = scan(File::open(directory.path()).unwrap()).unwrap();
+        let scan = scan(File::open(directory.path()).unwrap(), None).unwrap();
         assert_eq!(seen(&scan), [b"1.a:2,S".as_slice()]);
         assert!(path("1.a:2,S").exists() && !path("1.a:2,").exists() && !path("1.a").exists());
     }
@@ -215,7 +221,7 @@ mod tests {
         for name in ["1.a:2,", "1.a:2,S", "1.a"] {
             fs::write(directory.path().join(name), name).unwrap();
         }
-        let scan = scan(File::open(directory.path()).unwrap()).unwrap();
+        let scan = scan(File::open(directory.path()).unwrap(), None).unwrap();
         assert_eq!(seen(&scan), [b"1.a".as_slice(), b"1.a:2,", b"1.a:2,S"]);
     }
 
@@ -226,7 +232,7 @@ mod tests {
         fs::write(directory.path().join("1.a:2,"), "").unwrap();
         let first =
             Scan { names: Names::new([b"1.a:2,".as_slice(), b"2.b:2,"]), complete: false, quiet: None };
-        let second = first.again(&held).unwrap();
+        let second = first.again(&held, None).unwrap();
         assert_eq!(seen(&second), [b"1.a:2,".as_slice()]);
         assert!(second.complete);
     }

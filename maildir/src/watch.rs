@@ -9,15 +9,19 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::beneath;
 use crate::known::is_local;
 use crate::stamp::{self, STEP, Stamp, step_of};
+use crate::witness::Witness;
 
 /// Readings of one directory, until one of them was quiet or it is given up.
 pub(crate) const READINGS: u32 = 4;
 
 /// A directory's state before it was read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Watch {
+pub(crate) struct Watch<'a> {
+    /// Who sees whether it changes, and what he had seen.
+    witness: Option<(&'a Witness, u64)>,
     before: Stamp,
     /// Since 1970.
     begun: Duration,
@@ -28,15 +32,21 @@ pub(crate) struct Watch {
 /// Between two looks at the kernel's clock for files.
 const PAUSE: Duration = Duration::from_millis(1);
 
-impl Watch {
+impl<'a> Watch<'a> {
     /// Before `directory` is read.
-    pub(crate) fn begin(directory: impl AsFd) -> io::Result<Watch> {
-        Ok(Watch { before: stamp_of(directory)?, begun: stamp::now(), ticked: stamp::ticked() })
+    pub(crate) fn begin(directory: impl AsFd) -> io::Result<Watch<'a>> {
+        let (before, begun, ticked) = (stamp_of(directory)?, stamp::now(), stamp::ticked());
+        Ok(Watch { witness: None, before, begun, ticked })
+    }
+
+    /// The same with a witness.
+    pub(crate) fn with(self, witness: Option<&'a Witness>) -> Watch<'a> {
+        Watch { witness: witness.and_then(|witness| Some((witness, witness.events()?))), ..self }
     }
 
     /// The same before another reading of a directory that was not quiet: waits
     /// the moment, if it is a short one, that makes a quiet reading possible.
-    pub(crate) fn begin_again(directory: impl AsFd) -> io::Result<Watch> {
+    pub(crate) fn begin_again(directory: impl AsFd) -> io::Result<Watch<'a>> {
         let directory = directory.as_fd();
         let changed = stamp_of(directory)?.changed();
         if step_of(changed) == STEP {
@@ -54,9 +64,13 @@ impl Watch {
     /// After it was read: whether nothing can have changed meanwhile.
     ///
     /// Where this kernel's clock alone gives the times, it is enough that it had
-    /// ticked when the reading began.
+    /// ticked when the reading began. A witness needs no clock.
     pub(crate) fn was_quiet(&self, directory: impl AsFd) -> io::Result<bool> {
         let directory = directory.as_fd();
+        if let Some((witness, before)) = self.witness {
+            beneath::wait_for_changes(directory)?;
+            return Ok(witness.events() == Some(before));
+        }
         let ticked = || {
             let changed = self.before.changed();
             step_of(changed) == STEP && changed < self.ticked && is_local(directory)
@@ -84,7 +98,9 @@ fn stamp_of(directory: impl AsFd) -> io::Result<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::witness::Witnesses;
     use std::fs::File;
+    use std::sync::Arc;
 
     #[test]
     fn a_file_that_came_meanwhile_is_noticed() {
@@ -116,5 +132,20 @@ mod tests {
         assert!(watch.was_quiet(&held).unwrap());
         (watch.begun, watch.ticked) = (watch.before.changed(), watch.before.changed());
         assert!(!watch.was_quiet(&held).unwrap());
+    }
+
+    #[test]
+    fn a_witness_needs_no_clock() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = File::open(directory.path()).unwrap();
+        let witnesses = Arc::new(Witnesses::default());
+        let witness = witnesses.watch(&held).unwrap();
+        for number in 0..100 {
+            std::fs::write(directory.path().join("x"), "").unwrap();
+            let watch = Watch::begin(&held).unwrap().with(Some(&witness));
+            assert!(watch.was_quiet(&held).unwrap(), "{number}");
+            std::fs::remove_file(directory.path().join("x")).unwrap();
+            assert!(!watch.was_quiet(&held).unwrap(), "{number}");
+        }
     }
 }

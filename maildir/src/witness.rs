@@ -37,7 +37,8 @@ pub(crate) struct Witnesses {
 /// What was seen in one directory.
 #[derive(Debug)]
 enum Seen {
-    Names(BTreeSet<Vec<u8>>),
+    /// So many changes of these names.
+    Changes { names: BTreeSet<Vec<u8>>, events: u64 },
     /// Something may have been missed.
     NotAll,
 }
@@ -68,7 +69,7 @@ impl Witnesses {
             | WatchFlags::ONLYDIR
             | WatchFlags::MASK_CREATE;
         let watch = inotify::add_watch(inotify.as_ref()?, path, flags).ok()?;
-        seen.insert(watch, Seen::Names(BTreeSet::new()));
+        seen.insert(watch, Seen::Changes { names: BTreeSet::new(), events: 0 });
         Some(Witness { watch, witnesses: Arc::clone(self) })
     }
 
@@ -112,10 +113,11 @@ impl Seen {
     fn note(&mut self, event: &Event<'_>) {
         let over = ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF;
         match (&mut *self, event.file_name()) {
-            (Seen::Names(names), Some(name))
+            (Seen::Changes { names, events }, Some(name))
                 if names.len() < MOST_NAMES && !event.events().intersects(over) =>
             {
                 names.insert(name.to_bytes().to_vec());
+                *events += 1;
             }
             _ => *self = Seen::NotAll,
         }
@@ -126,11 +128,20 @@ impl Witness {
     /// The names that were touched since this was asked last; `None` if there may
     /// have been others.
     pub(crate) fn touched(&self) -> Option<BTreeSet<Vec<u8>>> {
+        self.ask(|names, _| mem::take(names))
+    }
+
+    /// How many changes there were; `None` if there may have been others.
+    pub(crate) fn events(&self) -> Option<u64> {
+        self.ask(|_, events| events)
+    }
+
+    fn ask<T>(&self, answer: impl FnOnce(&mut BTreeSet<Vec<u8>>, u64) -> T) -> Option<T> {
         let inotify = self.witnesses.inotify.get()?.as_ref()?;
         let mut seen = self.witnesses.seen();
         hear(inotify, &mut seen);
         match seen.get_mut(&self.watch)? {
-            Seen::Names(names) => Some(mem::take(names)),
+            Seen::Changes { names, events } => Some(answer(names, *events)),
             Seen::NotAll => None,
         }
     }
