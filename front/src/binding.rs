@@ -13,14 +13,14 @@ pub(crate) type EndPoint = Option<Vec<u8>>;
 
 /// The data of every type that `connection` has, whose server has shown the
 /// certificate of `end_point`.
-pub(crate) fn bindings(connection: &Connection, end_point: &EndPoint) -> Vec<Binding> {
+pub(crate) fn bindings(connection: &Connection, end_point: Option<&[u8]>) -> Vec<Binding> {
     let binding = |kind, data: Option<Vec<u8>>| data.map(|data| Binding { kind, data });
     // A client that resumes a session means the certificate that it has seen
     // when that began, which may have been another one.
-    let end_point = end_point.clone().filter(|_| connection.handshake_kind() != Some(HandshakeKind::Resumed));
+    let end_point = end_point.filter(|_| connection.handshake_kind() != Some(HandshakeKind::Resumed));
     [
         binding(BindingKind::TlsExporter, exported(connection)),
-        binding(BindingKind::TlsServerEndPoint, end_point),
+        binding(BindingKind::TlsServerEndPoint, end_point.map(<[u8]>::to_vec)),
     ]
     .into_iter()
     .flatten()

@@ -65,7 +65,7 @@ impl Connector for Configured {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| "it has no name for a certificate")?;
         let session = ClientConnection::new(Arc::clone(&self.0), name).map_err(|error| error.to_string())?;
         // Nothing is bound to this channel.
-        Ok(Box::new(Rustls { connection: session.into(), end_point: None, field: None }))
+        Ok(Box::new(Rustls { connection: session.into(), choice: None, field: None }))
     }
 }
 

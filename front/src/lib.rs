@@ -6,6 +6,7 @@
 
 mod binding;
 pub mod cert;
+mod choice;
 mod clients;
 mod connector;
 mod server;

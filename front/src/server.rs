@@ -1,27 +1,35 @@
 //! The server's side of TLS: versions 1.2 and 1.3 (ledger 140).
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use programs::environment;
 use programs::service::front::tls::{Made, Server, Session};
-use programs::service::material::{Material, Pem};
+use programs::service::material::Material;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::CertifiedKey;
 use rustls::{Error, ServerConfig, ServerConnection};
 
-use crate::binding::{self, EndPoint};
+use crate::choice::{Choice, Choices};
 use crate::clients::Clients;
 use crate::session::Rustls;
 use crate::subject::Field;
 
 /// What all sessions have in common.
 struct Certified {
-    config: Arc<ServerConfig>,
-    end_point: EndPoint,
+    usual: Place,
+    by_address: HashMap<IpAddr, Place>,
     field: Option<Field>,
+}
+
+/// What those have in common that come in at one address.
+struct Place {
+    config: Arc<ServerConfig>,
+    choice: Arc<Choice>,
 }
 
 /// Makes a server of `material`.
@@ -29,23 +37,28 @@ struct Certified {
 /// # Errors
 /// What is wrong with it.
 pub fn make_server(material: &Material) -> Result<Made, String> {
-    let Pem { chain, key } = &material.certificate;
-    let certified = certified(chain, key)?;
-    let end_point = certified.cert.first().and_then(|first| binding::end_point(first));
+    let choices = Choices::of(&material.certificate, &material.others)?;
     let Clients { verifier, are_asked, field, remarks } =
         Clients::signed_by(material.authorities.as_deref())?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_cert_resolver(choices.usual.clone());
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
     if are_asked {
         // A certificate that was good when a session began may not be any more.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    let server = Certified { config: Arc::new(config), end_point, field };
+    let at = |choice: Arc<Choice>| {
+        let mut config = config.clone();
+        config.cert_resolver = choice.clone();
+        Place { config: Arc::new(config), choice }
+    };
+    let by_address = choices.by_address.into_iter().map(|(address, choice)| (address, at(choice))).collect();
+    let server = Certified { usual: at(choices.usual), by_address, field };
+    let remarks = choices.remarks.into_iter().chain(remarks).collect();
     Ok(Made { server: Box::new(server), remarks })
 }
 
@@ -76,10 +89,12 @@ pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String
 }
 
 impl Server for Certified {
-    fn session(&self) -> Result<Box<dyn Session>, String> {
-        let session = ServerConnection::new(Arc::clone(&self.config)).map_err(|error| error.to_string())?;
-        let (connection, end_point) = (session.into(), self.end_point.clone());
-        Ok(Box::new(Rustls { connection, end_point, field: self.field }))
+    fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String> {
+        let own = local.and_then(|local| self.by_address.get(&local.to_canonical()));
+        let Place { config, choice } = own.unwrap_or(&self.usual);
+        let session = ServerConnection::new(Arc::clone(config)).map_err(|error| error.to_string())?;
+        let choice = Some(Arc::clone(choice));
+        Ok(Box::new(Rustls { connection: session.into(), choice, field: self.field }))
     }
 }
 

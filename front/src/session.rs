@@ -2,24 +2,32 @@
 //! one.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 
 use authlib::sasl::Channel;
 use programs::service::front::tls::Session;
 use rustls::Connection;
 
-use crate::binding::{EndPoint, bindings};
+use crate::binding::bindings;
+use crate::choice::Choice;
 use crate::subject::Field;
 
 /// One session.
 pub(crate) struct Rustls {
     pub(crate) connection: Connection,
-    /// Of the certificate that the server shows.
-    pub(crate) end_point: EndPoint,
+    /// What the client was shown, at a server's side.
+    pub(crate) choice: Option<Arc<Choice>>,
     /// What names the account of a client that shows a certificate.
     pub(crate) field: Option<Field>,
 }
 
 impl Rustls {
+    /// What binds to the certificate that the client was shown.
+    fn end_point(&self) -> Option<&[u8]> {
+        let Connection::Server(server) = &self.connection else { return None };
+        self.choice.as_ref()?.end_point(server.server_name()).as_deref()
+    }
+
     /// The name in the client's certificate, which was verified before it was
     /// taken.
     fn certificate_name(&self) -> Option<Vec<u8>> {
@@ -71,7 +79,7 @@ impl Session for Rustls {
     }
 
     fn channel(&self) -> Channel {
-        let bindings = bindings(&self.connection, &self.end_point);
+        let bindings = bindings(&self.connection, self.end_point());
         Channel { bindings, certificate_name: self.certificate_name(), ..Channel::default() }
     }
 }

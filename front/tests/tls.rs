@@ -13,6 +13,8 @@ mod clients;
 mod handshake;
 #[path = "tls/house.rs"]
 mod house;
+#[path = "tls/names.rs"]
+mod names;
 #[path = "tls/own.rs"]
 mod own;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use authlib::printable::{printable, reason};
 
 use super::listen::{Listener, Manner};
-use super::monitor::{self, Certificate, Isolation, Proxy};
+use super::monitor::{self, Beside, Certificate, Isolation, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings, Status, called, page, says_nothing};
 use super::sockets::Sockets;
@@ -129,6 +129,13 @@ fn try_everything(settings: &Settings) -> bool {
         good &= say("certificate", certificate::look(&own));
     } else if let Some(certificate) = &certificate {
         good &= say("certificate", certificate::check(&certificate.chain, &certificate.key));
+        match certificate.beside() {
+            Ok(others) => {
+                let check = |one: Beside| say("certificate", certificate::check(&one.chain, &one.key));
+                good &= others.into_iter().map(check).fold(true, |all, one| all & one);
+            }
+            Err(wrong) => good &= say("certificate", Err(wrong)),
+        }
         good &= say("TLS", try_tls(settings, certificate));
     }
     good &= try_proxy();

@@ -17,9 +17,20 @@ pub(super) const MOST_OF_A_FILE: u64 = 1024 * 1024;
 pub struct Material {
     /// The certificate, and how it is proven.
     pub certificate: Pem,
+    /// Those that are shown to clients which ask for a name or come in at an
+    /// address.
+    pub others: Vec<Named>,
     /// The certificates, in PEM, of those who may sign clients' certificates, if
     /// clients are asked for them.
     pub authorities: Option<Vec<u8>>,
+}
+
+/// A certificate and for whom it is meant.
+pub struct Named {
+    /// A host name in lower case, or an address.
+    pub name: String,
+    /// The certificate.
+    pub pem: Pem,
 }
 
 /// A certificate chain and its private key, both in PEM, as their files have
@@ -39,8 +50,11 @@ impl Material {
     /// # Errors
     /// What the system reports; it is too much.
     pub(super) fn seal(&self) -> io::Result<OwnedFd> {
-        let Pem { chain, key } = &self.certificate;
-        let fields = Writer::new(MATERIAL).octets(chain).octets(key).optional(self.authorities.as_deref());
+        let mut fields = self.certificate.write(Writer::new(MATERIAL)).optional(self.authorities.as_deref());
+        fields = fields.number(self.others.len() as u64);
+        for Named { name, pem } in &self.others {
+            fields = pem.write(fields.octets(name.as_bytes()));
+        }
         seal(&fields.message())
     }
 
@@ -54,24 +68,39 @@ impl Material {
 
     fn decode(octets: &[u8]) -> Result<Material, Malformed> {
         let (MATERIAL, mut fields) = Reader::new(octets)? else { return Err(Malformed) };
-        let mut octets = || fields.octets().map(|octets| Zeroizing::new(octets.to_vec()));
-        let certificate = Pem { chain: octets()?, key: octets()? };
+        let certificate = Pem::read(&mut fields)?;
         let authorities = fields.optional()?.map(<[u8]>::to_vec);
+        let mut others = Vec::new();
+        for _ in 0..fields.number()? {
+            others.push(Named { name: fields.text()?, pem: Pem::read(&mut fields)? });
+        }
         fields.end()?;
-        Ok(Material { certificate, authorities })
+        Ok(Material { certificate, others, authorities })
+    }
+}
+
+impl Pem {
+    fn write(&self, fields: Writer) -> Writer {
+        fields.octets(&self.chain).octets(&self.key)
+    }
+
+    fn read(fields: &mut Reader<'_>) -> Result<Pem, Malformed> {
+        let mut octets = || fields.octets().map(|octets| Zeroizing::new(octets.to_vec()));
+        Ok(Pem { chain: octets()?, key: octets()? })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Material, Pem};
+    use super::{Material, Named, Pem};
     use std::io::Write;
     use zeroize::Zeroizing;
 
     fn material() -> Material {
         let octets = |text: &[u8]| Zeroizing::new(text.to_vec());
-        let certificate = Pem { chain: octets(b"chain"), key: octets(b"key") };
-        Material { certificate, authorities: Some(b"authorities".to_vec()) }
+        let pem = || Pem { chain: octets(b"chain"), key: octets(b"key") };
+        let others = vec![Named { name: "mail.example".to_owned(), pem: pem() }];
+        Material { certificate: pem(), others, authorities: Some(b"authorities".to_vec()) }
     }
 
     #[test]
@@ -82,6 +111,10 @@ mod tests {
             assert_eq!(*again.certificate.chain, b"chain");
             assert_eq!(*again.certificate.key, b"key");
             assert_eq!(again.authorities.unwrap(), b"authorities");
+            assert_eq!(
+                (again.others[0].name.as_str(), &**again.others[0].pem.key),
+                ("mail.example", b"key".as_slice())
+            );
         }
         assert!(std::fs::File::from(memory).write_all(b"x").is_err());
     }

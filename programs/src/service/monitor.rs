@@ -35,7 +35,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 pub(super) use self::certificates::try_out;
 use self::farewell::Farewell;
-pub(super) use self::files::Certificate;
+pub(super) use self::files::{Beside, Certificate};
 use self::generation::Generation;
 use self::office::Office;
 use self::parts::{Lost, Parts, Role, Token};

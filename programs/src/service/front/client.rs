@@ -70,6 +70,8 @@ pub(super) struct Client {
     replies: Replies,
     origin: Origin,
     address: Option<IpAddr>,
+    /// Where it has come in.
+    local: Option<IpAddr>,
     /// Where it is counted, until a session is made of it.
     pub(super) place: Option<Place>,
     /// The ticket of whom auth has accepted.
@@ -98,6 +100,7 @@ impl Client {
             replies: Replies::default(),
             origin,
             address: whence.client.map(|client| client.ip()),
+            local: whence.local.map(|local| local.ip()),
             place: None,
             ticket: None,
             failures: 0,
@@ -109,6 +112,7 @@ impl Client {
     pub(super) fn stands_for(&mut self, whence: Whence) {
         (self.origin, self.conversation) = opening(whence, self.stls);
         self.address = whence.client.map(|client| client.ip());
+        self.local = whence.local.map(|local| local.ip());
     }
 
     /// Says `reply`, which is the last that it hears of us.
@@ -308,6 +312,11 @@ impl Client {
         self.address
     }
 
+    /// The address at which it has come in.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
+
     /// The service that modules are asked about.
     pub(super) fn service(&self) -> &[u8] {
         self.conversation.service()
@@ -338,6 +347,6 @@ fn opening(whence: Whence, stls: bool) -> (Origin, Conversation) {
     let can_serve = |_: Mechanism| true;
     let timestamp = settings::timestamp(false);
     let authorization = Authorization::new(settings::offer(can_serve, stls, false, timestamp));
-    let service = settings::service_at(whence.port);
+    let service = settings::service_at(whence.local.map(|local| local.port()));
     (origin, Conversation::new(authorization, can_serve, service, peer))
 }

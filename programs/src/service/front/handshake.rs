@@ -1,6 +1,7 @@
 //! From a client's first octet of TLS to its tunnel.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,8 @@ impl Front {
 
     /// Has a client shake hands next, in its time for that (ledger 141).
     pub(super) fn begin_tls(&mut self, token: u64) {
-        let session = self.new_session();
+        let Some(local) = self.clients.get(token).map(|client| client.local()) else { return };
+        let session = self.new_session(local);
         let Some(client) = self.clients.get(token) else { return };
         client.begin_tls(session);
         let end = client.login_ends().min(Instant::now() + self.handshake_patience);
@@ -42,8 +44,8 @@ impl Front {
     }
 
     /// TLS with one more client, if that can be had.
-    fn new_session(&self) -> Option<Box<dyn Session>> {
-        let session = self.tls.as_ref()?.session();
+    fn new_session(&self, local: Option<IpAddr>) -> Option<Box<dyn Session>> {
+        let session = self.tls.as_ref()?.session(local);
         session.inspect_err(|reason| log::error(&format_args!("TLS: {reason}"))).ok()
     }
 

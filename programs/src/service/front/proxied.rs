@@ -117,7 +117,7 @@ impl Front {
             Ok(None) => self.wait_for(token, EventFlags::IN),
             Ok(Some(header)) => {
                 if let Header::Clients { source, destination } = header {
-                    client.stands_for(Whence { client: Some(source), port: Some(destination.port()) });
+                    client.stands_for(Whence { client: Some(source), local: Some(destination) });
                 }
                 let end = client.login_ends();
                 self.clients.set_deadline(token, end);

@@ -9,6 +9,7 @@
 //! and then pumps.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
 
 use authlib::sasl::Channel;
 use rustix::event::epoll::EventFlags;
@@ -30,11 +31,12 @@ pub struct Made {
 
 /// The server's side of TLS, with a certificate.
 pub trait Server {
-    /// A session with a client that has said nothing yet.
+    /// A session with a client that has come in at the address `local` and said
+    /// nothing yet.
     ///
     /// # Errors
     /// A line for the log.
-    fn session(&self) -> Result<Box<dyn Session>, String>;
+    fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String>;
 }
 
 /// TLS with one client.

@@ -12,8 +12,8 @@ use crate::service::guest::Origin;
 pub(super) struct Whence {
     /// Where the client is; on this machine, where it came over a UNIX socket.
     pub(super) client: Option<SocketAddr>,
-    /// The port at which it came in, if there is one.
-    pub(super) port: Option<u16>,
+    /// Where it came in, unless that is a UNIX socket.
+    pub(super) local: Option<SocketAddr>,
 }
 
 impl Whence {
@@ -21,7 +21,7 @@ impl Whence {
     pub(super) fn of(socket: &impl AsFd, client: Option<SocketAddrAny>) -> Whence {
         let address = |address: SocketAddrAny| SocketAddr::try_from(address).ok();
         let local = getsockname(socket).ok().and_then(address);
-        Whence { client: client.and_then(address), port: local.map(|local| local.port()) }
+        Whence { client: client.and_then(address), local }
     }
 
     /// As logs and modules hear of it: as couriertcpd writes addresses, IPv4 as
@@ -52,7 +52,7 @@ mod tests {
     fn clients_are_shown_as_couriertcpd_shows_them() {
         let shown = |client: Option<&str>| {
             let client = client.map(|client| client.parse().unwrap());
-            let origin = Whence { client, port: None }.origin();
+            let origin = Whence { client, local: None }.origin();
             (origin.ip, origin.port)
         };
         assert_eq!(shown(Some("192.0.2.1:1100")), ("::ffff:192.0.2.1".into(), "1100".into()));
