@@ -55,6 +55,11 @@ impl Group {
         around
     }
 
+    /// What perf(1) calls it.
+    pub(crate) fn name(&self) -> Option<&OsStr> {
+        self.0.file_name()
+    }
+
     /// Processor time of all that have ever been in it.
     ///
     /// # Errors

@@ -14,6 +14,9 @@ pub(crate) const OWNER: (u32, u32) = (64_110, 64_111);
 const HEAD: &[u8] = b"Message-Id: <";
 const DIGITS: usize = 10;
 
+/// Messages of one size that are files of their own.
+const FILES: usize = 110_000;
+
 /// An account of every server. The password is `secret`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -118,11 +121,13 @@ impl Pool {
     }
 
     fn link(&self, number: usize, octets: usize, directory: &Path, flags: &str) -> Result<()> {
-        let file = self.0.join(octets.to_string()).join((number / 1000).to_string()).join(number.to_string());
+        // Maildrops that are larger still have the same messages again under other names.
+        let text = number % FILES;
+        let file = self.0.join(octets.to_string()).join((text / 1000).to_string()).join(text.to_string());
         if !file.exists() {
             let above = file.parent().context("a file lies in a directory")?;
             fs::create_dir_all(above)?;
-            fs::write(&file, message(number, octets))?;
+            fs::write(&file, message(text, octets))?;
             fs::set_permissions(&file, Permissions::from_mode(0o600))?;
             chown(&file, Some(OWNER.0), Some(OWNER.1))?;
         }

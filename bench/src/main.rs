@@ -6,11 +6,15 @@
 
 mod canned;
 mod figures;
+mod flame;
+mod ground;
 mod group;
+mod growth;
 mod load;
 mod mail;
 mod picture;
 mod places;
+mod profile;
 mod report;
 mod run;
 mod scale;
@@ -22,7 +26,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use self::run::Wanted;
 use self::scale::Scale;
 
 fn main() -> ExitCode {
@@ -42,11 +45,18 @@ fn command(words: &[String]) -> Result<bool> {
     match words.split_first() {
         Some((first, rest)) if first == "canned" => canned::run(rest).map(|()| true),
         Some((directory, rest)) => {
-            let quick = rest.iter().any(|word| word == "--quick");
-            let scale = if quick { Scale::quick() } else { Scale::full() };
-            let names = rest.iter().filter(|word| *word != "--quick").cloned().collect();
-            run::run(&PathBuf::from(directory), &scale, &Wanted { names })
+            let is_option = |word: &&String| word.starts_with("--");
+            let (options, names): (Vec<_>, Vec<_>) = rest.iter().partition(is_option);
+            let names: Vec<String> = names.into_iter().cloned().collect();
+            let directory = PathBuf::from(directory);
+            match options.iter().map(|option| option.as_str()).collect::<Vec<_>>()[..] {
+                [] => run::run(&directory, &Scale::full(), &names),
+                ["--quick"] => run::run(&directory, &Scale::quick(), &names),
+                ["--profile"] => run::profile(&directory, &Scale::full(), &names).map(|()| true),
+                _ => Err(anyhow::anyhow!("--quick or --profile, and no other option")),
+            }
         }
-        None => Err(anyhow::anyhow!("bench PROGRAMS [--quick] [SCENARIO…]")).context("one word at least"),
+        None => Err(anyhow::anyhow!("bench PROGRAMS [--quick|--profile] [SCENARIO…]"))
+            .context("one word at least"),
     }
 }

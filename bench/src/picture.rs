@@ -62,7 +62,7 @@ fn bars(
     for (who, outcome) in row {
         let value = outcome.value();
         let width = (WIDTH - LABEL - 110.0) * value.unwrap_or(0.0).max(0.0) / most;
-        text(body, LABEL - 6.0, y + BAR - 3.0, &who.name().replace('\\', ""), "end");
+        text(body, LABEL - 6.0, y + BAR - 3.0, who.name(), "end");
         let _ = writeln!(
             body,
             "<rect x=\"{LABEL}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{:.0}\" fill=\"{}\"/>",
@@ -155,7 +155,8 @@ impl Axis {
 }
 
 fn text(body: &mut String, x: f64, y: f64, words: &str, anchor: &str) {
-    let words = words.replace('&', "&amp;").replace('<', "&lt;");
+    // Names are written for Markdown.
+    let words = words.replace('\\', "").replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(body, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
 }
 

@@ -8,6 +8,7 @@ mod postrider;
 mod super_server;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -60,6 +61,11 @@ impl Who {
         }
     }
 
+    /// Whose place it is measured at.
+    pub(crate) fn place(self) -> Who {
+        if self == Who::CourierAtOnce { Who::Courier } else { self }
+    }
+
     /// Whether a failure of it is a failure of ours.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self, Who::Service | Who::Classic)
@@ -98,11 +104,6 @@ impl Place {
     /// # Errors
     /// It is not installed, or does not start.
     pub(crate) fn start(who: Who, ground: &Ground) -> Result<Place> {
-        static STARTED: AtomicUsize = AtomicUsize::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let directory = ground.directory.join(format!("{who:?}-{number}"));
-        testbed::stand::make_public(&directory).map_err(readable)?;
-        let homes = make_homes(ground, who)?;
         let start = match who {
             Who::Service => postrider::service,
             Who::Classic => postrider::classic,
@@ -110,6 +111,29 @@ impl Place {
             Who::Dovecot => dovecot::start,
             Who::Limit => limit::start,
         };
+        Place::start_by(who, ground, start)
+    }
+
+    /// Starts a service of ours that has room for so many connections.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(crate) fn start_with_room(ground: &Ground, room: usize) -> Result<Place> {
+        Place::start_by(Who::Service, ground, |ground, directory, homes| {
+            postrider::service_with_room(ground, directory, homes, room)
+        })
+    }
+
+    fn start_by(
+        who: Who,
+        ground: &Ground,
+        start: impl FnOnce(&Ground, &Path, &Path) -> Result<Place>,
+    ) -> Result<Place> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let directory = ground.directory.join(format!("{who:?}-{number}"));
+        testbed::stand::make_public(&directory).map_err(readable)?;
+        let homes = make_homes(ground, who)?;
         start(ground, &directory, &homes).with_context(|| who.name())
     }
 
@@ -132,6 +156,51 @@ impl Place {
     /// What the file system says.
     pub(crate) fn lay_out(&self, pool: &Pool, user: &str, mail: Mail) -> Result<()> {
         self.maildir(user).map_or(Ok(()), |maildir| pool.lay_out(&maildir, mail))
+    }
+}
+
+/// Everybody's place, or why there is none.
+pub(crate) struct Places(BTreeMap<Who, Result<Place, String>>);
+
+impl Places {
+    /// Starts everybody.
+    pub(crate) fn start(ground: &Ground) -> Places {
+        let mut places = Places(BTreeMap::new());
+        for who in Who::ALL.into_iter().filter(|who| who.place() == *who) {
+            places.start_again(who, ground);
+        }
+        places
+    }
+
+    /// Starts this one alone.
+    pub(crate) fn start_only(who: Who, ground: &Ground) -> Places {
+        let mut places = Places(BTreeMap::new());
+        places.start_again(who, ground);
+        places
+    }
+
+    /// Starts one of them, in place of what was there.
+    pub(crate) fn start_again(&mut self, who: Who, ground: &Ground) {
+        let who = who.place();
+        drop(self.0.remove(&who));
+        let place = Place::start(who, ground).map_err(|error| format!("{error:#}"));
+        if let Err(fault) = &place {
+            eprintln!("{fault}");
+        }
+        self.0.insert(who, place);
+    }
+
+    /// Where this one is measured.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    pub(crate) fn at(&self, who: Who) -> Result<&Place, &str> {
+        self.0.get(&who.place()).ok_or("nobody has started it")?.as_ref().map_err(String::as_str)
+    }
+
+    /// All that are there.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = &Place> {
+        self.0.values().filter_map(|place| place.as_ref().ok())
     }
 }
 

@@ -1,12 +1,14 @@
-//! What was measured, as a page: a table in docs/performance.md, and a picture
-//! beside it.
+//! What was measured, as pages: a table in docs/performance.md, a picture beside
+//! it, and what docs/growth.md makes of it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::figures::{Outcome, Row};
+use crate::growth;
 use crate::picture;
 use crate::places::Who;
 use crate::run::Measured;
@@ -14,6 +16,7 @@ use crate::scale::Scale;
 use crate::scenarios::Scenario;
 
 const PAGE: &str = "docs/performance.md";
+const GROWTH: &str = "docs/growth.md";
 const PICTURE: &str = "docs/performance.svg";
 
 /// What is between these lines of the page is ours.
@@ -22,16 +25,23 @@ const END: &str = "<!-- measured: end -->\n";
 
 /// The row on one line, for who waits.
 pub(crate) fn line(scenario: &Scenario, row: &Row) -> String {
-    let cells = row.iter().map(|(who, outcome)| {
-        let cpu = outcome.cpu().map_or_else(String::new, |cpu| format!(" ({})", scenario.unit.show_cpu(cpu)));
-        let value = outcome.value().map_or("failed".to_owned(), |value| scenario.unit.show(value));
-        format!("{} {value}{cpu}", who.name())
-    });
+    let cells = row.iter().map(|(who, outcome)| format!("{} {}", who.name(), shown(scenario, outcome)));
     format!("{}: {}", scenario.title, cells.collect::<Vec<_>>().join(", "))
 }
 
-/// All rows as a table in Markdown.
-pub(crate) fn table(results: &[Measured]) -> String {
+/// A value with the processor time behind it, and whether it failed.
+fn shown(scenario: &Scenario, outcome: &Outcome) -> String {
+    let (failed, turns) = (outcome.faults.len(), outcome.samples.len() + outcome.faults.len());
+    let Some(value) = outcome.value() else {
+        return if failed > 0 { "failed".to_owned() } else { "not measured".to_owned() };
+    };
+    let cpu = outcome.cpu().map_or_else(String::new, |cpu| format!(", {}", scenario.unit.show_cpu(cpu)));
+    let failed = if failed > 0 { format!(" ({failed} of {turns} failed)") } else { String::new() };
+    format!("{}{cpu}{failed}", scenario.unit.show(value))
+}
+
+/// All rows as a table in Markdown, and below it what else there is to say.
+pub(crate) fn table(scale: &Scale, results: &[Measured]) -> String {
     let rows = || results.iter().filter(|(scenario, _)| scenario.curve.is_none());
     let who = [Who::Courier, Who::Dovecot, Who::Limit, Who::Service, Who::Classic];
     let names: String = who.iter().map(|who| format!(" {} |", who.name())).collect();
@@ -39,35 +49,56 @@ pub(crate) fn table(results: &[Measured]) -> String {
     let mut text = format!("| scenario |{names} × Dovecot, × limit | reach |\n{rule}|\n");
     for (scenario, row) in rows() {
         let cells: String = who.iter().map(|who| format!(" {} |", cell(scenario, row, *who))).collect();
-        let goals: Vec<_> = scenario
-            .goals
-            .iter()
-            .map(|goal| {
-                let (text, reached) = goal.judge(scenario.unit, row);
-                format!("{text} {}", reached.map_or("?", |reached| if reached { "✓" } else { "✗" }))
-            })
-            .collect();
-        text.push_str(&format!("| {} |{cells} {} | {} |\n", scenario.title, ratios(row), goals.join("; ")));
-    }
-    for (scenario, row) in rows() {
-        for (who, outcome) in row {
-            let words = outcome.fault.as_deref().or(outcome.note());
-            if let Some(words) = words {
-                text.push_str(&format!("\n* `{}`, {}: {words}", scenario.name, who.name()));
-            }
-        }
+        let (goals, _) = goals(scenario, row);
+        text.push_str(&format!("| {} |{cells} {} | {goals} |\n", scenario.title, ratios(row)));
     }
     text.push('\n');
+    for (scenario, row) in rows() {
+        text.push_str(&words(scale, scenario, row));
+    }
     text
 }
 
-fn cell(scenario: &Scenario, row: &Row, who: Who) -> String {
-    let one = |who| {
-        let outcome: &Outcome = row.get(&who)?;
-        let value = outcome.value().map_or("none".to_owned(), |value| scenario.unit.show(value));
-        let cpu = outcome.cpu().map(|cpu| format!(", {}", scenario.unit.show_cpu(cpu)));
-        Some(value + &cpu.unwrap_or_default())
+/// The goals, and whether all that can be told are reached.
+fn goals(scenario: &Scenario, row: &Row) -> (String, bool) {
+    let judged: Vec<_> = scenario.goals.iter().map(|goal| goal.judge(scenario.unit, row)).collect();
+    let sign = |reached| match reached {
+        Some(true) => "✓",
+        Some(false) => "✗",
+        None => "?",
     };
+    let texts: Vec<_> = judged.iter().map(|(text, reached)| format!("{text} {}", sign(*reached))).collect();
+    (texts.join("; "), judged.iter().all(|(_, reached)| *reached != Some(false)))
+}
+
+/// What stands below the table about one of its rows: second figures, what
+/// failed, how often it was measured if not as often as others, and where the
+/// time went if a goal was missed.
+fn words(scale: &Scale, scenario: &Scenario, row: &Row) -> String {
+    let mut lines = Vec::new();
+    for (who, outcome) in row {
+        let also = outcome.also();
+        let also = also.iter().map(|also| format!("{} {}", also.name, also.unit.show(also.value)));
+        let faults = outcome.faults.iter().map(|fault| format!("failed: {}", fault.replace('\n', " ")));
+        let said: Vec<_> = also.chain(outcome.note().map(str::to_owned)).chain(faults).collect();
+        if !said.is_empty() {
+            lines.push(format!("{}: {}", who.name(), said.join("; ")));
+        }
+    }
+    let wanted = scale.rounds.min(scenario.rounds) * scenario.repeats;
+    let least = row.values().map(|outcome| outcome.samples.len() + outcome.faults.len()).min().unwrap_or(0);
+    if least < wanted && row.values().all(|outcome| outcome.faults.is_empty()) {
+        lines.push(format!("measured {least} times of {wanted}, then the time was over"));
+    }
+    let flame = format!("flame/{}.svg", scenario.name);
+    if !goals(scenario, row).1 && testbed::root().join("docs").join(&flame).exists() {
+        lines.push(format!("where the service spends its time: [flame graph]({flame})"));
+    }
+    if lines.is_empty() { String::new() } else { format!("* `{}`: {}\n", scenario.name, lines.join("; ")) }
+}
+
+fn cell(scenario: &Scenario, row: &Row, who: Who) -> String {
+    let one = |who| row.get(&who).map(|outcome: &Outcome| shown(scenario, outcome));
     let text = one(who).unwrap_or_else(|| "—".to_owned());
     let at_once = (who == Who::Courier).then(|| one(Who::CourierAtOnce)).flatten();
     at_once.map_or(text.clone(), |at_once| format!("{text}; at once (\\*): {at_once}"))
@@ -78,7 +109,9 @@ fn ratios(row: &Row) -> String {
     let value = |who| row.get(&who).and_then(Outcome::value);
     let ratio = |other| {
         let ratio = value(Who::Service).zip(value(other)).map(|(one, other)| one / other);
-        ratio.map_or("—".to_owned(), |ratio| format!("{ratio:.2}"))
+        // What comes on top of something may have been nothing.
+        let ratio = ratio.filter(|ratio| *ratio > 0.0);
+        ratio.map_or("—".to_owned(), |ratio| format!("{ratio:.*}", if ratio < 0.1 { 4 } else { 2 }))
     };
     format!("{}, {}", ratio(Who::Dovecot), ratio(Who::Limit))
 }
@@ -87,16 +120,24 @@ fn ratios(row: &Row) -> String {
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub(crate) fn write(scale: &Scale, results: &[Measured]) -> Result<()> {
+pub(crate) fn write(scale: &Scale, machine: &str, results: &[Measured]) -> Result<()> {
     let root = testbed::root();
-    let page = root.join(PAGE);
-    let text = fs::read_to_string(&page)?;
-    let (before, rest) = text.split_once(BEGIN).context("docs/performance.md: no place to write to")?;
-    let (_, after) = rest.split_once(END).context("docs/performance.md: the place has no end")?;
-    let measured = format!("{}\n{}\n{}", machine(scale), table(results), curves(results));
-    fs::write(&page, format!("{before}{BEGIN}\n{measured}\n{END}{after}"))?;
+    let head = format!("{}{machine} {}", tried_out(scale), rounds(scale, results));
+    put(&root.join(PAGE), &format!("{head}\n{}\n{}", table(scale, results), curves(results)))?;
+    let growth =
+        growth::page(results).unwrap_or_else(|| "What this page needs was not measured.\n".to_owned());
+    put(&root.join(GROWTH), &format!("{head}\n{growth}"))?;
     fs::write(root.join(PICTURE), picture::draw(results))?;
     Ok(())
+}
+
+/// Puts what was measured into its place in a page.
+fn put(page: &Path, measured: &str) -> Result<()> {
+    let text = fs::read_to_string(page)?;
+    let no_place = || format!("{}: no place to write to", page.display());
+    let (before, rest) = text.split_once(BEGIN).with_context(no_place)?;
+    let (_, after) = rest.split_once(END).with_context(no_place)?;
+    Ok(fs::write(page, format!("{before}{BEGIN}\n{measured}\n{END}{after}"))?)
 }
 
 /// The curves in numbers.
@@ -105,18 +146,38 @@ fn curves(results: &[Measured]) -> String {
     points.map(|(scenario, row)| format!("* {}\n", line(scenario, row))).collect()
 }
 
-/// Where and with what it was measured.
-fn machine(scale: &Scale) -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
+/// What a page of a quick run begins with.
+fn tried_out(scale: &Scale) -> &'static str {
+    if scale.quick {
+        "**A quick run (`--quick`): one short round with small numbers, on a machine that may have had other \
+         work. It shows that everything works, and no more.**\n\n"
+    } else {
+        ""
+    }
+}
+
+/// How often everything was measured.
+fn rounds(scale: &Scale, results: &[Measured]) -> String {
+    let made = |(scenario, row): &Measured| {
+        let turns = row.values().map(|outcome| outcome.samples.len() + outcome.faults.len()).max();
+        turns.unwrap_or(0).div_ceil(scenario.repeats)
     };
-    let cpu = cpu_kind();
-    let memory = field(&read("/proc/meminfo"), "MemTotal").unwrap_or_default();
+    let made = results.iter().map(made).max().unwrap_or(0);
+    format!(
+        "Medians of {made} rounds of {}, all measured in one run, in turns, {:.1} s each; curves and counts \
+         from one round.\n",
+        scale.rounds,
+        scale.time.as_secs_f64(),
+    )
+}
+
+/// Where and with what it is measured.
+pub(crate) fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let memory = read("/proc/meminfo");
+    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let load = read("/proc/loadavg");
+    let (kernel, load) = (read("/proc/sys/kernel/osrelease"), read("/proc/loadavg"));
     let versions: Vec<_> = ["courier-pop", "courier-authdaemon", "dovecot-core"]
         .into_iter()
         .filter_map(|package| {
@@ -125,17 +186,10 @@ fn machine(scale: &Scale) -> String {
             String::from_utf8(output.stdout).ok().filter(|text| !text.trim_end().ends_with(package))
         })
         .collect();
-    let quick = if scale.quick {
-        "**A quick run (`--quick`): one short round with small numbers, on a machine that may have had other \
-         work. It shows that everything works, and no more.**\n\n"
-    } else {
-        ""
-    };
     format!(
-        "{quick}Medians of {} rounds in turns, {:.1} s each. {cores} cores ({cpu}), {memory} of memory, Linux \
-         {}, load at the end {}; {}.\n",
-        scale.rounds,
-        scale.time.as_secs_f64(),
+        "{cores} cores ({}), {} of memory, Linux {}, load before the run {}; {}.",
+        cpu_kind(),
+        memory.trim(),
         kernel.trim(),
         load.split(' ').next().unwrap_or_default(),
         versions.join(", "),

@@ -1,81 +1,116 @@
 //! A run: everybody is started, everything is measured in turns (A, B, C, A, B,
-//! C…), and everything is ended and removed, also where something fails.
+//! C…), all of it once and then all of it again, and everything is ended and
+//! removed. What fails costs its own turn and no other.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::collections::HashSet;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testbed::certificates::Certificates;
 
 use crate::figures::{Outcome, Row};
-use crate::load;
-use crate::mail::Pool;
-use crate::places::{Ground, Place, Who, readable};
+use crate::ground;
+use crate::places::{Ground, Places, Who};
+use crate::profile::Profile;
 use crate::report;
 use crate::scale::Scale;
-use crate::scenarios::{self, Scenario, Turn};
-
-/// What is to be measured.
-pub(crate) struct Wanted {
-    /// Names of scenarios; none means all.
-    pub(crate) names: Vec<String>,
-}
+use crate::scenarios::{self, SETTLES, Scenario, Turn};
 
 /// Descriptors that are enough for all clients, and for those that serve them.
 const DESCRIPTORS: u64 = 200_000;
 
+/// perf(1) says nothing when it is ready.
+const PERF_BEGINS: Duration = Duration::from_millis(700);
+
 /// A scenario and what came of it.
 pub(crate) type Measured = (Scenario, Row);
 
-/// Measures with the programs in the directory `built`; whether all of ours has
-/// worked. What was wanted whole is written into the documents.
+/// What a run works with.
+struct Bench<'b> {
+    ground: &'b Ground,
+    scale: &'b Scale,
+    places: Places,
+    begin: Instant,
+}
+
+/// Measures the scenarios with these names, or all, with the programs in the
+/// directory `built`; whether nothing of ours has failed. What was wanted whole
+/// is written into the documents after each round, so that a run that is ended
+/// leaves what it has.
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) fn run(built: &Path, scale: &Scale, wanted: &Wanted) -> Result<bool> {
+pub(crate) fn run(built: &Path, scale: &Scale, names: &[String]) -> Result<bool> {
     let begin = Instant::now();
-    let scenarios = chosen(scale, wanted)?;
+    let machine = report::machine();
+    let scenarios = chosen(scale, names)?;
     more_descriptors()?;
     let directory = tempfile::Builder::new().prefix("postrider-bench-").tempdir()?;
-    let ground = ground(directory.path(), built, scale)?;
-    let mut places = BTreeMap::new();
-    for who in Who::ALL.into_iter().filter(|who| *who != Who::CourierAtOnce) {
-        eprintln!("starting {}", who.name());
-        places.insert(who, Place::start(who, &ground)?);
+    let ground = ground::make(directory.path(), built, scale)?;
+    let places = Places::start(&ground);
+    let mut bench = Bench { ground: &ground, scale, places, begin };
+    bench.say("laying out mail");
+    ground::lay_out(&ground, scale, &scenarios, &bench.places)?;
+    let mut results: Vec<Measured> = scenarios.into_iter().map(empty).collect();
+    for round in 0..scale.rounds {
+        for (scenario, row) in results.iter_mut().filter(|(scenario, _)| round < scenario.rounds) {
+            if round > 0 && begin.elapsed() > scale.most {
+                continue;
+            }
+            bench.measure(scenario, row, round);
+            bench.say(&report::line(scenario, row));
+        }
+        bench.say(&format!("round {} of {} is over", round + 1, scale.rounds));
+        if names.is_empty() {
+            report::write(scale, &machine, &results)?;
+        }
     }
-    lay_out(&ground, scale, &scenarios, &places)?;
-    let mut results = Vec::new();
-    for scenario in scenarios {
-        let row = measure(&scenario, &ground, scale, &places);
-        eprintln!("{}", report::line(&scenario, &row));
-        results.push((scenario, row));
-    }
-    drop(places);
-    eprintln!("that took {} s", begin.elapsed().as_secs());
-    if wanted.names.is_empty() {
-        report::write(scale, &results)?;
-    }
-    println!("{}", report::table(&results));
-    let failed = |row: &Row| row.iter().any(|(who, outcome)| who.is_ours() && outcome.fault.is_some());
+    println!("{}", report::table(scale, &results));
+    let failed = |row: &Row| row.iter().any(|(who, outcome)| who.is_ours() && !outcome.faults.is_empty());
     Ok(!results.iter().any(|(_, row)| failed(row)))
 }
 
-fn chosen(scale: &Scale, wanted: &Wanted) -> Result<Vec<Scenario>> {
+/// Draws where the service's processor time goes in each of the scenarios with
+/// these names, into docs/flame.
+///
+/// # Errors
+/// One of them does not work, or there is no perf(1).
+pub(crate) fn profile(built: &Path, scale: &Scale, names: &[String]) -> Result<()> {
+    let scenarios = chosen(scale, names)?;
+    more_descriptors()?;
+    let directory = tempfile::Builder::new().prefix("postrider-bench-").tempdir()?;
+    let ground = ground::make(directory.path(), built, scale)?;
+    let places = Places::start_only(Who::Service, &ground);
+    ground::lay_out(&ground, scale, &scenarios, &places)?;
+    let bench = Bench { ground: &ground, scale, places, begin: Instant::now() };
+    for scenario in scenarios.iter().filter(|scenario| scenario.curve.is_none()) {
+        for prepare in scenario.prepare {
+            bench.turn(scenario, Who::Service, 0, 0, prepare)?;
+            sleep(SETTLES);
+        }
+        let place = bench.places.at(Who::Service).map_err(|fault| anyhow!("{fault}"))?;
+        let profile = Profile::begin(&place.group, directory.path())?;
+        sleep(PERF_BEGINS);
+        bench.turn(scenario, Who::Service, 0, 0, scenario.run)?;
+        let file = testbed::root().join("docs/flame").join(scenario.name).with_extension("svg");
+        profile.draw(&scenario.title, &file)?;
+        bench.say(&file.display().to_string());
+    }
+    Ok(())
+}
+
+fn chosen(scale: &Scale, wanted: &[String]) -> Result<Vec<Scenario>> {
     let all = scenarios::all(scale);
     let names: HashSet<_> = all.iter().map(|scenario| scenario.name).collect();
-    for name in &wanted.names {
+    for name in wanted {
         let mut known: Vec<_> = names.iter().copied().collect();
         known.sort_unstable();
         ensure!(names.contains(name.as_str()), "{name} is none of {}", known.join(", "));
     }
-    let is_wanted = |scenario: &Scenario| {
-        wanted.names.is_empty() || wanted.names.iter().any(|name| name == scenario.name)
-    };
+    let is_wanted =
+        |scenario: &Scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name);
     Ok(all.into_iter().filter(is_wanted).collect())
 }
 
@@ -90,82 +125,76 @@ fn more_descriptors() -> Result<()> {
     setrlimit(Resource::Nofile, limit(most)).context("RLIMIT_NOFILE")
 }
 
-fn ground(directory: &Path, built: &Path, scale: &Scale) -> Result<Ground> {
-    testbed::stand::make_public(directory).map_err(readable)?;
-    let programs = directory.join("bin");
-    fs::create_dir(&programs)?;
-    testbed::stand::make_public(&programs).map_err(readable)?;
-    for entry in fs::read_dir(built)? {
-        let entry = entry?;
-        let (path, meta) = (entry.path(), entry.metadata()?);
-        if meta.is_file() && meta.mode() & 0o111 != 0 && path.extension().is_none() {
-            testbed::process::install(&path, &programs.join(entry.file_name())).map_err(readable)?;
-        }
+impl Bench<'_> {
+    /// Tells who waits, with the time since the beginning.
+    fn say(&self, words: &str) {
+        let seconds = self.begin.elapsed().as_secs();
+        eprintln!("{:3}:{:02} {words}", seconds / 60, seconds % 60);
     }
-    let certificates = Certificates::make(&directory.join("certificates"), [127, 0, 0, 1].into(), "client")
-        .map_err(readable)?;
-    let client_tls = load::tls(&certificates)?;
-    let slow = [("yescrypt", c"$y$"), ("bcrypt", c"$2b$")];
-    let slow: Vec<(&str, String)> = slow
-        .into_iter()
-        .map(|(name, prefix)| {
-            let setting = system::crypt::setting(prefix, 0)?;
-            let hash = system::crypt::hash(b"secret", &setting)?.context("crypt(3) cannot")?;
-            Ok((name, String::from_utf8(hash)?))
-        })
-        .collect::<Result<_>>()?;
-    Ok(Ground {
-        directory: directory.to_owned(),
-        programs,
-        dovecot: built.join("../dovecot-pop3d"),
-        certificates,
-        client_tls,
-        accounts: scale.accounts(&slow),
-        pool: Pool::new(directory.join("pool"))?,
-    })
-}
 
-/// Mail for the accounts whose maildrops last for the whole run.
-fn lay_out(
-    ground: &Ground,
-    scale: &Scale,
-    scenarios: &[Scenario],
-    places: &BTreeMap<Who, Place>,
-) -> Result<()> {
-    let named = |names: &[&str]| scenarios.iter().any(|scenario| names.contains(&scenario.name));
-    for account in &ground.accounts {
-        let lasts = match account.name.as_str() {
-            "many" => named(&["poll-many", "poll-stat", "poll-new"]),
-            name => !["first", "emptied", "grown"].iter().any(|prefix| name.starts_with(prefix)),
-        };
-        for place in places.values().filter(|_| lasts) {
-            place.lay_out(&ground.pool, &account.name, account.mail)?;
-        }
-    }
-    // So that the disk is not busy with it later.
-    rustix::fs::sync();
-    sleep(if scale.quick { Duration::from_millis(2500) } else { Duration::from_secs(10) });
-    Ok(())
-}
-
-/// All rounds of a scenario.
-fn measure(scenario: &Scenario, ground: &Ground, scale: &Scale, places: &BTreeMap<Who, Place>) -> Row {
-    let mut row: Row = scenario.who.iter().map(|who| (*who, Outcome::default())).collect();
-    // A curve has many points, and none of them has a goal.
-    let rounds = if scenario.curve.is_some() { 1 } else { scale.rounds };
-    for round in 0..rounds {
-        for (who, outcome) in row.iter_mut().filter(|(_, outcome)| outcome.fault.is_none()) {
-            let at = if *who == Who::CourierAtOnce { Who::Courier } else { *who };
-            let Some(place) = places.get(&at) else { continue };
-            let curve = scenario.curve.map_or(0, |(_, at)| at);
-            match (scenario.run)(&Turn { ground, place, who: *who, scale, round, at: curve }) {
-                Ok(sample) => outcome.samples.push(sample),
-                Err(error) => {
-                    eprintln!("{}, {}: {error:#}", scenario.name, who.name());
-                    outcome.fault = Some(format!("{error:#}"));
+    /// One round of a scenario.
+    fn measure(&mut self, scenario: &Scenario, row: &mut Row, round: usize) {
+        for repeat in 0..scenario.repeats {
+            let times = round * scenario.repeats + repeat;
+            // What has never worked is not waited for again.
+            let who: Vec<Who> = row
+                .iter()
+                .filter(|(_, outcome)| outcome.faults.is_empty() || !outcome.samples.is_empty())
+                .map(|(who, _)| *who)
+                .collect();
+            let mut failed = HashSet::new();
+            for prepare in scenario.prepare {
+                // Courier with another client is the same place.
+                for who in who.iter().copied().filter(|who| *who != Who::CourierAtOnce) {
+                    let result = self.turn(scenario, who, round, times, prepare);
+                    if let Err(error) = result {
+                        self.fails(scenario, row, who, &error);
+                        failed.insert(who);
+                    }
+                }
+                sleep(SETTLES);
+            }
+            for who in who {
+                if failed.contains(&who.place()) {
+                    continue;
+                }
+                match self.turn(scenario, who, round, times, scenario.run) {
+                    Ok(sample) => keep(row, who, |outcome| outcome.samples.push(sample)),
+                    Err(error) => self.fails(scenario, row, who, &error),
                 }
             }
         }
     }
-    row
+
+    fn turn<T>(
+        &self,
+        scenario: &Scenario,
+        who: Who,
+        round: usize,
+        times: usize,
+        run: impl FnOnce(&Turn<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let place = self.places.at(who).map_err(|fault| anyhow!("it did not start: {fault}"))?;
+        let at = scenario.curve.map_or(0, |(_, at)| at);
+        run(&Turn { ground: self.ground, place, who, scale: self.scale, round, times, at })
+    }
+
+    /// A turn has failed. The place is started again, so that the next scenario
+    /// does not suffer from it.
+    fn fails(&mut self, scenario: &Scenario, row: &mut Row, who: Who, error: &anyhow::Error) {
+        self.say(&format!("{}, {}: {error:#}", scenario.name, who.name()));
+        keep(row, who, |outcome| outcome.faults.push(format!("{error:#}")));
+        self.places.start_again(who, self.ground);
+    }
+}
+
+fn empty(scenario: Scenario) -> Measured {
+    let row = scenario.who.iter().map(|who| (*who, Outcome::default())).collect();
+    (scenario, row)
+}
+
+fn keep(row: &mut Row, who: Who, with: impl FnOnce(&mut Outcome)) {
+    if let Some(outcome) = row.get_mut(&who) {
+        with(outcome);
+    }
 }

@@ -9,7 +9,9 @@ const CHEAP: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
 /// Accounts that short sessions take in turns.
 pub(crate) const SHORT: usize = 64;
-/// What they have.
+/// The account to which mail comes.
+pub(crate) const GROWING: &str = "growing";
+/// What those for short sessions have.
 pub(crate) const SMALL: Mail = Mail { count: 10, octets: 4096 };
 
 /// The sizes of a run.
@@ -18,6 +20,8 @@ pub(crate) struct Scale {
     pub(crate) quick: bool,
     /// How often everything is measured; the median counts.
     pub(crate) rounds: usize,
+    /// After this time no round begins anything but the first.
+    pub(crate) most: Duration,
     /// How long the load of one sample lasts.
     pub(crate) time: Duration,
     /// The large maildrop.
@@ -31,6 +35,8 @@ pub(crate) struct Scale {
     pub(crate) idle_processes: usize,
     /// Strangers who say nothing.
     pub(crate) strangers: usize,
+    /// Connections that a service holds for whom they are too many.
+    pub(crate) room: usize,
     /// Maildrops of growing size.
     pub(crate) growth: Vec<usize>,
     /// Sessions of growing number.
@@ -43,7 +49,8 @@ impl Scale {
         Scale {
             quick: false,
             rounds: 3,
-            time: Duration::from_secs(3),
+            most: Duration::from_secs(16 * 60),
+            time: Duration::from_secs(2),
             many: Mail { count: 100_000, octets: 1000 },
             small: Mail { count: 1000, octets: 4096 },
             large: Mail { count: 200, octets: 75_000 },
@@ -51,8 +58,9 @@ impl Scale {
             idle: 10_000,
             idle_processes: 500,
             strangers: 5000,
+            room: 1000,
             growth: [10, 100, 1000, 10_000, 100_000, 1_000_000].into(),
-            idle_growth: [100, 1000, 10_000, 19_000].into(),
+            idle_growth: [100, 1000, 10_000, 20_000].into(),
         }
     }
 
@@ -61,6 +69,7 @@ impl Scale {
         Scale {
             quick: true,
             rounds: 1,
+            most: Duration::from_secs(16 * 60),
             time: Duration::from_millis(500),
             many: Mail { count: 5000, octets: 1000 },
             small: Mail { count: 200, octets: 4096 },
@@ -69,6 +78,7 @@ impl Scale {
             idle: 500,
             idle_processes: 50,
             strangers: 500,
+            room: 100,
             growth: [10, 100, 1000, 10_000].into(),
             idle_growth: [100, 500].into(),
         }
@@ -83,6 +93,7 @@ impl Scale {
         accounts.push(account("large".to_owned(), self.large));
         accounts.push(account("huge".to_owned(), self.huge));
         accounts.push(account("many".to_owned(), self.many));
+        accounts.push(account(GROWING.to_owned(), self.many));
         for round in 0..self.rounds {
             accounts.push(account(first(round), self.many));
             accounts.push(account(emptied(round), self.small));
@@ -94,6 +105,11 @@ impl Scale {
             mail: SMALL,
         }));
         accounts
+    }
+
+    /// Idle sessions that Dovecot is asked to hold.
+    pub(crate) fn idle_dovecot(&self) -> usize {
+        self.idle.min(2 * self.idle_processes)
     }
 
     /// The mail of [`grown`].

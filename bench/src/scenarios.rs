@@ -6,13 +6,16 @@ mod fetches;
 mod growth;
 mod hashes;
 mod idle;
+mod memory;
 mod polls;
 mod sessions;
 
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::figures::{Goal, Sample, Unit};
 use crate::load::Door;
@@ -28,12 +31,16 @@ pub(crate) struct Turn<'t> {
     pub(crate) scale: &'t Scale,
     /// From 0 on.
     pub(crate) round: usize,
+    /// How often this scenario has been here before.
+    pub(crate) times: usize,
     /// Where on its curve, if the scenario is a point of one.
     pub(crate) at: usize,
 }
 
 /// What happens in a turn.
 type Run = fn(&Turn<'_>) -> Result<Sample>;
+/// What happens before it.
+type Prepare = fn(&Turn<'_>) -> Result<()>;
 
 /// A scenario.
 pub(crate) struct Scenario {
@@ -45,9 +52,61 @@ pub(crate) struct Scenario {
     /// Who takes part.
     pub(crate) who: &'static [Who],
     pub(crate) goals: &'static [Goal],
+    /// What is done at all places first; what each step has made settles
+    /// before the next ([`SETTLES`]).
+    pub(crate) prepare: &'static [Prepare],
     pub(crate) run: Run,
+    /// Turns of each in a round.
+    pub(crate) repeats: usize,
+    /// In how many rounds it takes part.
+    pub(crate) rounds: usize,
     /// A point of a curve: its name, and where on it.
     pub(crate) curve: Option<(&'static str, usize)>,
+}
+
+impl Scenario {
+    /// A row of the table.
+    fn new(
+        name: &'static str,
+        title: impl Into<String>,
+        unit: Unit,
+        who: &'static [Who],
+        run: Run,
+    ) -> Scenario {
+        Scenario {
+            name,
+            title: title.into(),
+            unit,
+            who,
+            goals: &[],
+            prepare: &[],
+            run,
+            repeats: 1,
+            rounds: usize::MAX,
+            curve: None,
+        }
+    }
+
+    fn goals(self, goals: &'static [Goal]) -> Scenario {
+        Scenario { goals, ..self }
+    }
+
+    fn prepared(self, prepare: &'static [Prepare]) -> Scenario {
+        Scenario { prepare, ..self }
+    }
+
+    fn repeated(self, repeats: usize) -> Scenario {
+        Scenario { repeats, ..self }
+    }
+
+    /// What is counted, or has many points, and is the same each time.
+    fn once(self) -> Scenario {
+        Scenario { rounds: 1, ..self }
+    }
+
+    fn on_curve(self, curve: &'static str, at: usize) -> Scenario {
+        Scenario { curve: Some((curve, at)), ..self }
+    }
 }
 
 const ALL: &[Who] = &[Who::Service, Who::Classic, Who::Courier, Who::Dovecot, Who::Limit];
@@ -68,6 +127,7 @@ pub(crate) fn all(scale: &Scale) -> Vec<Scenario> {
     all.extend(idle::scenarios(scale));
     all.extend(hashes::scenarios());
     all.extend(calls::scenarios());
+    all.extend(memory::scenarios(scale));
     all.extend(growth::scenarios(scale));
     all
 }
@@ -101,6 +161,15 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// Ends a program that reports when it is interrupted.
+///
+/// # Errors
+/// It has ended already.
+pub(crate) fn interrupt(child: &Child) -> Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process has a number")?;
+    Ok(kill_process(pid, Signal::INT)?)
+}
+
 /// A maildrop has been laid out or changed just now: until clocks have gone on,
 /// nobody can know that it has not changed again.
-const SETTLES: Duration = Duration::from_millis(2500);
+pub(crate) const SETTLES: Duration = Duration::from_millis(2500);

@@ -43,9 +43,20 @@ struct Place {
 pub(crate) fn servers(words: &[&str]) -> Result<()> {
     debian::install_these(debian::FOR_BENCH)?;
     debian::unpack_dovecot()?;
-    let built = project::cargo()?.args(["build", "--release", "--package", "bench"]).status()?;
-    ensure!(built.success(), "the load could not be built");
-    let programs = project::build_release()?;
+    // perf(1) walks from caller to caller by frame pointers; what is measured has none.
+    let frames = words.contains(&"--profile");
+    let programs = project::target_directory()?.join(if frames { "frames/release" } else { "release" });
+    // By itself, so that nothing of it gets into what is installed.
+    for packages in [&["bench"][..], &["programs", "front"]] {
+        let mut build = project::cargo()?;
+        build.args(["build", "--release"]);
+        build.args(packages.iter().flat_map(|package| ["--package", package]));
+        if frames {
+            build.env("CARGO_TARGET_DIR", project::target_directory()?.join("frames"));
+            build.env("RUSTFLAGS", "-C force-frame-pointers=yes").env("CFLAGS", "-fno-omit-frame-pointer");
+        }
+        ensure!(build.status()?.success(), "{} could not be built", packages.join(", "));
+    }
     let status = Command::new(programs.join("bench")).arg(&programs).args(words).status()?;
     ensure!(status.success(), "bench: {status}");
     Ok(())

@@ -53,6 +53,7 @@ pub(crate) const FOR_BENCH: &[&str] = &[
     "courier-authdaemon",
     "courier-authlib-userdb",
     "dovecot-core",
+    "linux-perf",
     "openssl",
     "strace",
     "util-linux",

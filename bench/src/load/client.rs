@@ -62,7 +62,7 @@ const TALK: usize = 4096;
 const FETCH: usize = 256 * 1024;
 
 /// Nobody is waited for any longer than this.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Clients come from this many addresses in turns, as they do where limits are
 /// set by address.

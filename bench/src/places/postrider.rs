@@ -14,8 +14,21 @@ use crate::group::Group;
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Connections that no scenario reaches.
+const ROOM: usize = 60_000;
+
 /// `postrider serve`.
 pub(super) fn service(ground: &Ground, directory: &Path, homes: &Path) -> Result<Place> {
+    service_with_room(ground, directory, homes, ROOM)
+}
+
+/// The same for so many connections at once.
+pub(super) fn service_with_room(
+    ground: &Ground,
+    directory: &Path,
+    homes: &Path,
+    room: usize,
+) -> Result<Place> {
     let group = Group::new("service")?;
     let configuration = directory.join("postrider");
     testbed::stand::make_public(&configuration).map_err(readable)?;
@@ -23,7 +36,7 @@ pub(super) fn service(ground: &Ground, directory: &Path, homes: &Path) -> Result
     let log = directory.join("log");
     fs::write(&log, "")?;
     let mut command = group.command(ground.programs.join("postrider"));
-    command.env_clear().env("PATH", PATH);
+    command.env_clear().env("PATH", PATH).env("MAXDAEMONS", room.to_string());
     let mut service =
         Service::start(command, &configuration, &log, Some(&ground.certificates)).map_err(readable)?;
     service.connect().map_err(readable)?;

@@ -12,49 +12,70 @@ use crate::places::{Place, Who};
 use crate::scale::{SHORT, Scale, short};
 
 /// How long everybody has to come to rest.
-const REST: Duration = Duration::from_millis(1500);
+pub(super) const REST: Duration = Duration::from_millis(1500);
 
 /// Logins that are timed.
 const LOGINS: usize = 60;
 
 pub(super) fn scenarios(scale: &Scale) -> Vec<Scenario> {
     let (idle, processes, strangers) = (scale.idle, scale.idle_processes, scale.strangers);
+    let dovecot = scale.idle_dovecot();
+    let memory_of = |name, title: String, who, run| Scenario::new(name, title, Unit::Kilobytes, who, run);
     vec![
-        Scenario {
-            name: "idle",
-            title: format!("memory per idle session of {idle} (Courier and chain: {processes}), clear"),
-            unit: Unit::Kilobytes,
-            who: ALL,
-            goals: &[Goal::AtMost(6.0)],
-            run: |turn| memory(turn, false, sessions(turn)),
-            curve: None,
-        },
-        Scenario {
-            name: "idle-tls",
-            title: format!("memory per idle session of {idle} (Courier: {processes}), TLS"),
-            unit: Unit::Kilobytes,
-            who: INSIDE_TLS,
-            goals: &[Goal::AtMost(18.0)],
-            run: |turn| memory(turn, true, sessions(turn)),
-            curve: None,
-        },
-        Scenario {
-            name: "strangers",
-            title: format!("login while {strangers} strangers sit silent, as a multiple of a calm one"),
-            unit: Unit::Times,
-            who: ALL,
-            goals: &[Goal::AtMost(1.2)],
-            run: crowded,
-            curve: None,
-        },
+        memory_of(
+            "idle",
+            format!(
+                "memory per idle session of {idle} (Dovecot: {dovecot}, Courier and chain: {processes}), clear"
+            ),
+            ALL,
+            |turn| memory(turn, false, sessions(turn)),
+        )
+        .goals(&[Goal::AtMost(6.0)]),
+        memory_of(
+            "idle-tls",
+            format!("memory per idle session of {idle} (Dovecot: {dovecot}, Courier: {processes}), TLS"),
+            INSIDE_TLS,
+            |turn| memory(turn, true, sessions(turn)),
+        )
+        .goals(&[Goal::AtMost(18.0)]),
+        Scenario::new(
+            "strangers",
+            format!(
+                "login while {strangers} strangers (Courier and chain: {processes}) sit silent, as a multiple of \
+                 a calm one"
+            ),
+            Unit::Times,
+            ALL,
+            |turn| crowded(turn, strangers_at(turn)),
+        )
+        .goals(&[Goal::AtMost(1.2)]),
+        Scenario::new(
+            "strangers-too-many",
+            format!("the same with room for {} connections only", scale.room),
+            Unit::Times,
+            &[Who::Service],
+            |turn| {
+                let place = Place::start_with_room(turn.ground, turn.scale.room)?;
+                crowded(&Turn { place: &place, ..*turn }, turn.scale.strangers)
+            },
+        )
+        .goals(&[Goal::AtMost(1.2)]),
     ]
+}
+
+/// Those with a process for each stranger have fewer.
+fn strangers_at(turn: &Turn<'_>) -> usize {
+    match turn.who {
+        Who::Service | Who::Limit | Who::Dovecot => turn.scale.strangers,
+        Who::Classic | Who::Courier | Who::CourierAtOnce => turn.scale.idle_processes,
+    }
 }
 
 /// As many as this server is asked to hold.
 fn sessions(turn: &Turn<'_>) -> usize {
     match turn.who {
         Who::Service | Who::Limit => turn.scale.idle,
-        Who::Dovecot => turn.scale.idle.min(2 * turn.scale.idle_processes),
+        Who::Dovecot => turn.scale.idle_dovecot(),
         Who::Classic | Who::Courier | Who::CourierAtOnce => turn.scale.idle_processes,
     }
 }
@@ -85,26 +106,27 @@ pub(super) fn memory(turn: &Turn<'_>, tls: bool, count: usize) -> Result<Sample>
     drop(clients);
     sleep(REST);
     let kilobytes = (after as f64 - before as f64) / 1000.0 / count as f64;
-    Ok(Sample::new(kilobytes).note(format!("of {count}")))
+    Ok(Sample::new(kilobytes))
 }
 
 /// How much longer a login takes where strangers sit silent.
-fn crowded(turn: &Turn<'_>) -> Result<Sample> {
+fn crowded(turn: &Turn<'_>, strangers: usize) -> Result<Sample> {
     let door = turn.door(false)?;
     logins(turn)?;
     let calm = logins(turn)?;
-    let mut strangers = Vec::with_capacity(turn.scale.strangers);
-    for _ in 0..turn.scale.strangers {
+    let mut crowd = Vec::with_capacity(strangers);
+    for _ in 0..strangers {
         // They do not even hear the greeting. Whoever cannot connect is no burden.
-        strangers.extend(Client::connect(&door).ok());
+        crowd.extend(Client::connect(&door).ok());
     }
     sleep(REST);
     let crowded = logins(turn);
-    let count = strangers.len();
-    drop(strangers);
+    let count = crowd.len();
+    drop(crowd);
     sleep(REST);
     let crowded = crowded.with_context(|| format!("no login among {count} strangers"))?;
-    Ok(Sample::new(crowded / calm).note(format!("{calm:.2} ms calm, {crowded:.2} ms crowded")))
+    let sample = Sample::new(crowded / calm).also("calm", Unit::Milliseconds, calm);
+    Ok(sample.also("crowded", Unit::Milliseconds, crowded))
 }
 
 /// The median of logins, in milliseconds; all have to succeed, in ten seconds

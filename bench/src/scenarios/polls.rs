@@ -1,63 +1,45 @@
 //! Polls: a client that looks whether there is new mail.
 
-use std::thread::sleep;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::{ALL, ON_DISK, SETTLES, Scenario, Turn, median, milliseconds};
+use super::{ALL, ON_DISK, Scenario, TWICE, Turn, median, milliseconds};
 use crate::figures::{Goal, Sample, Unit};
 use crate::load::{Client, Door};
 use crate::mail;
-use crate::places::Who;
-use crate::scale::{SMALL, Scale, first, short};
+use crate::scale::{GROWING, SMALL, Scale, first, short};
 
 /// Most polls of one sample.
 const MOST: usize = 500;
 
 pub(super) fn scenarios(scale: &Scale) -> Vec<Scenario> {
     let many = scale.many.count;
-    let scenario = |name, title: String, who, goals, run| Scenario {
-        name,
-        title,
-        unit: Unit::Milliseconds,
-        who,
-        goals,
-        run,
-        curve: None,
-    };
+    let scenario = |name, title: String, who, run| Scenario::new(name, title, Unit::Milliseconds, who, run);
     vec![
-        scenario(
-            "poll",
-            "poll (CAPA, login, STAT, UIDL, LIST), 10 messages".to_owned(),
-            ALL,
-            &[Goal::AtMost(0.8)],
-            |turn| unchanged(turn, &short(0), SMALL.count),
-        ),
-        scenario(
-            "poll-many",
-            format!("poll, {many} messages, nothing new"),
-            ALL,
-            &[Goal::AtMost(10.0)],
-            |turn| unchanged(turn, "many", turn.scale.many.count),
-        ),
-        scenario("poll-stat", format!("login and STAT alone, {many} messages"), ALL, &[], stat),
-        scenario(
-            "poll-new",
-            format!("poll, {many} messages and 3 new ones"),
-            ON_DISK,
-            &[Goal::AtMost(20.0)],
-            with_new,
-        ),
-        scenario(
-            "first-login",
-            format!("first poll ever, {many} messages"),
-            ON_DISK,
-            &[Goal::AtMost(500.0)],
-            first_ever,
-        ),
+        scenario("poll", "poll (CAPA, login, STAT, UIDL, LIST), 10 messages".to_owned(), TWICE, |turn| {
+            unchanged(turn, &short(0), SMALL.count)
+        })
+        .goals(&[Goal::AtMost(0.8)]),
+        scenario("poll-many", format!("poll, {many} messages, nothing new"), ALL, |turn| {
+            unchanged(turn, "many", turn.scale.many.count)
+        })
+        .goals(&[Goal::AtMost(10.0)]),
+        scenario("poll-stat", format!("login and STAT alone, {many} messages"), ALL, stat)
+            .goals(&[Goal::AlsoAtMost(OF_TEN, Unit::Times, 1.25)]),
+        scenario("poll-new", format!("poll, {many} messages and 3 new ones"), ON_DISK, with_new)
+            .goals(&[Goal::AtMost(20.0)])
+            .prepared(&[deliver])
+            .repeated(3),
+        scenario("first-login", format!("first login ever and poll, {many} messages"), ON_DISK, first_ever)
+            .goals(&[Goal::AtMost(500.0), Goal::AlsoAtMost(PASS, Unit::Milliseconds, 5.0)])
+            .prepared(&[fill]),
     ]
 }
+
+/// Names of second figures.
+const OF_TEN: &str = "as a multiple of one with 10 messages";
+const PASS: &str = "PASS answered after";
 
 /// One poll of `count` messages; how long it has taken, in milliseconds.
 pub(super) fn poll(door: &Door, user: &str, count: usize) -> Result<f64> {
@@ -79,13 +61,19 @@ pub(super) fn unchanged(turn: &Turn<'_>, user: &str, count: usize) -> Result<Sam
     repeated(turn, || poll(&door, user, count))
 }
 
+/// Sessions that ask for nothing that is in proportion to the maildrop, beside
+/// the same with a small one.
 fn stat(turn: &Turn<'_>) -> Result<Sample> {
     let door = turn.door(false)?;
-    repeated(turn, || {
+    let session = |user: &str| {
         let begin = Instant::now();
-        super::sessions::session(&door, "many")?;
+        super::sessions::session(&door, user)?;
         Ok(milliseconds(begin.elapsed()))
-    })
+    };
+    let small = repeated(turn, || session(&short(0)))?.value;
+    let sample = repeated(turn, || session("many"))?;
+    let multiple = sample.value / small;
+    Ok(sample.also(OF_TEN, Unit::Times, multiple))
 }
 
 fn repeated(turn: &Turn<'_>, run: impl Fn() -> Result<f64>) -> Result<Sample> {
@@ -102,31 +90,35 @@ fn repeated(turn: &Turn<'_>, run: impl Fn() -> Result<f64>) -> Result<Sample> {
     Ok(Sample::new(median(times)).cpu(cpu))
 }
 
-/// Three messages come before each poll, to a maildrop that has been quiet.
+/// So many come before each poll.
+const NEW: usize = 3;
+
+fn deliver(turn: &Turn<'_>) -> Result<()> {
+    let mail = turn.scale.many;
+    if turn.times == 0 {
+        // What is done only at the first login is another scenario.
+        poll(&turn.door(false)?, GROWING, mail.count)?;
+    }
+    let maildir = turn.place.maildir(GROWING).context("there is no Maildir")?;
+    let came = mail.count + turn.times * NEW;
+    (came..came + NEW).try_for_each(|number| turn.ground.pool.deliver(&maildir, number, mail.octets))
+}
+
+/// A poll of a maildrop that has been quiet since three messages have come.
 fn with_new(turn: &Turn<'_>) -> Result<Sample> {
     let door = turn.door(false)?;
-    let (maildir, mail) = (turn.place.maildir("many"), turn.scale.many);
-    let Some(maildir) = maildir else { anyhow::bail!("there is no Maildir") };
-    let (mut times, mut cpu) = (Vec::new(), 0.0);
-    for poll_number in 0..3 {
-        sleep(SETTLES);
-        let came = turn.round * 9 + poll_number * 3;
-        for number in 0..3 {
-            turn.ground.pool.deliver(&maildir, mail.count + came + number, mail.octets)?;
-        }
-        let count = mail.count + came + 3;
-        let (time, _, cpu_of_one) = turn.measured(|| poll(&door, "many", count))?;
-        times.push(time);
-        cpu += milliseconds(cpu_of_one) / 3.0;
-    }
-    Ok(Sample::new(median(times)).cpu(cpu))
+    let count = turn.scale.many.count + (turn.times + 1) * NEW;
+    let (time, _, cpu) = turn.measured(|| poll(&door, GROWING, count))?;
+    Ok(Sample::new(time).cpu(milliseconds(cpu)))
+}
+
+fn fill(turn: &Turn<'_>) -> Result<()> {
+    turn.place.lay_out(&turn.ground.pool, &first(turn.round), turn.scale.many)
 }
 
 /// Nobody has looked into this maildrop before.
 fn first_ever(turn: &Turn<'_>) -> Result<Sample> {
     let (user, mail) = (first(turn.round), turn.scale.many);
-    turn.place.lay_out(&turn.ground.pool, &user, mail)?;
-    sleep(SETTLES);
     let door = turn.door(false)?;
     let ((login, all), _, cpu) = turn.measured(|| {
         let begin = Instant::now();
@@ -142,6 +134,5 @@ fn first_ever(turn: &Turn<'_>) -> Result<Sample> {
     if let Some(maildir) = turn.place.maildir(&user) {
         mail::remove(&maildir)?;
     }
-    let who = if turn.who == Who::Service { "PASS answered after" } else { "PASS after" };
-    Ok(Sample::new(all).cpu(milliseconds(cpu)).note(format!("{who} {login:.1} ms")))
+    Ok(Sample::new(all).cpu(milliseconds(cpu)).also(PASS, Unit::Milliseconds, login))
 }

@@ -13,29 +13,28 @@ use crate::places::Who;
 use crate::scale::{SHORT, short};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
+    let per_second = Unit::PerSecond;
     vec![
-        Scenario {
-            name: "short",
-            title: "short session (login, STAT, QUIT), 16 at once, clear".to_owned(),
-            unit: Unit::PerSecond,
-            who: ALL,
-            goals: &[
-                Goal::Share(Who::Service, Who::Limit, 0.5),
-                Goal::Cpu(200.0),
-                Goal::Share(Who::Classic, Who::Courier, 2.0),
-            ],
-            run: |turn| run(turn, false, 16),
-            curve: None,
-        },
-        Scenario {
-            name: "short-tls",
-            title: "the same over TLS (full handshakes), 4 at once".to_owned(),
-            unit: Unit::PerSecond,
-            who: INSIDE_TLS,
-            goals: &[Goal::Share(Who::Service, Who::Limit, 0.7), Goal::Cpu(480.0)],
-            run: |turn| run(turn, true, 4),
-            curve: None,
-        },
+        Scenario::new(
+            "short",
+            "short session (login, STAT, QUIT), 16 at once, clear",
+            per_second,
+            ALL,
+            |turn| run(turn, false, 16),
+        )
+        .goals(&[
+            Goal::Share(Who::Service, Who::Limit, 0.5),
+            Goal::Cpu(200.0),
+            Goal::Share(Who::Classic, Who::Courier, 2.0),
+        ]),
+        Scenario::new(
+            "short-tls",
+            "the same over TLS (full handshakes), 4 at once",
+            per_second,
+            INSIDE_TLS,
+            |turn| run(turn, true, 4),
+        )
+        .goals(&[Goal::Share(Who::Service, Who::Limit, 0.7), Goal::Cpu(480.0)]),
     ]
 }
 

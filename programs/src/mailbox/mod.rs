@@ -17,7 +17,6 @@ mod retrieve;
 mod session;
 mod settings;
 mod text;
-mod unseen;
 mod update;
 mod validated;
 

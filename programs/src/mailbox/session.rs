@@ -19,7 +19,6 @@ use super::adapter::Listing;
 use super::client::{Arrived, Client, Replies};
 use super::retrieve::{self, Progress, Sending};
 use super::settings::Settings;
-use super::unseen::Unseen;
 use super::update;
 use crate::log::{self, Counts, Ending};
 
@@ -63,7 +62,8 @@ pub(crate) struct Session {
     reader: LineReader,
     arrived: Arrived,
     replies: Replies,
-    unseen: Unseen,
+    /// Messages sent whole whose S flag waits until the client has them.
+    unseen: Vec<usize>,
     settings: Settings,
     counts: Counts,
     started: Instant,
@@ -86,7 +86,7 @@ impl Session {
             reader: LineReader::new(COMMAND_LIMIT),
             arrived: Arrived::default(),
             replies,
-            unseen: Unseen::default(),
+            unseen: Vec::new(),
             deadline: Instant::now() + settings.autologout,
             settings,
             counts: Counts::default(),
@@ -172,10 +172,7 @@ impl Session {
     }
 
     /// Logs the end; whether the session ended as sessions may.
-    pub(crate) fn end(mut self, Over(ending): Over) -> bool {
-        if let Some(transaction) = &mut self.transaction {
-            self.unseen.flag_all(transaction);
-        }
+    pub(crate) fn end(self, Over(ending): Over) -> bool {
         let counts = Counts { sent: self.replies.sent(), ..self.counts };
         self.settings.session.ended(ending, &counts, self.started.elapsed());
         ending != Ending::IoError
@@ -210,7 +207,6 @@ impl Session {
         };
         let action = transaction.line(&line, &mut self.replies.out);
         self.is_lively = true;
-        self.unseen.flag(transaction);
         match action {
             Action::Continue => {}
             Action::List(listing) => self.state = State::Listing(listing),
@@ -244,7 +240,7 @@ impl Session {
             Progress::Done(retrieval, sent) if retrieval.top.is_some() => self.counts.top += sent.taken,
             Progress::Done(retrieval, sent) => {
                 self.counts.retr += sent.taken;
-                self.unseen.answered(retrieval.message);
+                self.unseen.push(retrieval.message.place());
             }
             // What has been read goes out, without a termination octet: the
             // client must not take it for the whole message (ledger 216).
@@ -252,21 +248,32 @@ impl Session {
         }
     }
 
-    /// Sends what waits; whether everything has gone.
+    /// Sends what waits; whether everything has gone. What the client has got
+    /// whole is marked as seen then.
     fn send(&mut self, client: &impl Client) -> Result<bool, Over> {
         let before = self.replies.sent();
         let all_gone = self.replies.send(client).map_err(|_| self.gone())?;
         self.is_lively |= self.replies.sent() > before;
         if all_gone {
-            self.unseen.all_gone();
+            self.mark_seen();
         }
         Ok(all_gone)
     }
 
+    fn mark_seen(&mut self) {
+        let Some(transaction) = &mut self.transaction else { return };
+        let maildrop = &mut transaction.maildrop_mut().0;
+        for place in mem::take(&mut self.unseen) {
+            // The flag is a courtesy to other programs: without it nothing is lost.
+            if let Some(place) = maildrop.place(place) {
+                let _ = maildrop.mark_seen(place);
+            }
+        }
+    }
+
     /// UPDATE: deletes, and answers QUIT.
     fn update(&mut self) {
-        if let Some(mut transaction) = self.transaction.take() {
-            self.unseen.flag_what_stays(&mut transaction);
+        if let Some(transaction) = self.transaction.take() {
             let (listing, update) = transaction.into_update();
             reply::put(update::spend(listing, update, &self.settings), &mut self.replies.out);
         }
