@@ -163,6 +163,11 @@ impl<M: Maildrop> Transaction<M> {
         &mut self.maildrop
     }
 
+    /// Whether QUIT would delete `message` now.
+    pub fn is_marked(&self, message: MessageNumber) -> bool {
+        self.marked.has(message.place())
+    }
+
     /// Takes one line from the client.
     pub fn line(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> Action {
         let answer = match line {

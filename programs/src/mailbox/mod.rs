@@ -17,6 +17,7 @@ mod retrieve;
 mod session;
 mod settings;
 mod text;
+mod unseen;
 mod update;
 mod validated;
 

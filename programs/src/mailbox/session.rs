@@ -19,6 +19,7 @@ use super::adapter::Listing;
 use super::client::{Arrived, Client, Replies};
 use super::retrieve::{self, Progress, Sending};
 use super::settings::Settings;
+use super::unseen::Unseen;
 use super::update;
 use crate::log::{self, Counts, Ending};
 
@@ -62,8 +63,7 @@ pub(crate) struct Session {
     reader: LineReader,
     arrived: Arrived,
     replies: Replies,
-    /// Messages sent whole whose S flag waits until the client has them.
-    unseen: Vec<usize>,
+    unseen: Unseen,
     settings: Settings,
     counts: Counts,
     started: Instant,
@@ -86,7 +86,7 @@ impl Session {
             reader: LineReader::new(COMMAND_LIMIT),
             arrived: Arrived::default(),
             replies,
-            unseen: Vec::new(),
+            unseen: Unseen::default(),
             deadline: Instant::now() + settings.autologout,
             settings,
             counts: Counts::default(),
@@ -172,7 +172,10 @@ impl Session {
     }
 
     /// Logs the end; whether the session ended as sessions may.
-    pub(crate) fn end(self, Over(ending): Over) -> bool {
+    pub(crate) fn end(mut self, Over(ending): Over) -> bool {
+        if let Some(transaction) = &mut self.transaction {
+            self.unseen.flag_all(transaction);
+        }
         let counts = Counts { sent: self.replies.sent(), ..self.counts };
         self.settings.session.ended(ending, &counts, self.started.elapsed());
         ending != Ending::IoError
@@ -207,6 +210,7 @@ impl Session {
         };
         let action = transaction.line(&line, &mut self.replies.out);
         self.is_lively = true;
+        self.unseen.flag(transaction);
         match action {
             Action::Continue => {}
             Action::List(listing) => self.state = State::Listing(listing),
@@ -240,7 +244,7 @@ impl Session {
             Progress::Done(retrieval, sent) if retrieval.top.is_some() => self.counts.top += sent.taken,
             Progress::Done(retrieval, sent) => {
                 self.counts.retr += sent.taken;
-                self.unseen.push(retrieval.message.place());
+                self.unseen.answered(retrieval.message);
             }
             // What has been read goes out, without a termination octet: the
             // client must not take it for the whole message (ledger 216).
@@ -248,32 +252,21 @@ impl Session {
         }
     }
 
-    /// Sends what waits; whether everything has gone. What the client has got
-    /// whole is marked as seen then.
+    /// Sends what waits; whether everything has gone.
     fn send(&mut self, client: &impl Client) -> Result<bool, Over> {
         let before = self.replies.sent();
         let all_gone = self.replies.send(client).map_err(|_| self.gone())?;
         self.is_lively |= self.replies.sent() > before;
         if all_gone {
-            self.mark_seen();
+            self.unseen.all_gone();
         }
         Ok(all_gone)
     }
 
-    fn mark_seen(&mut self) {
-        let Some(transaction) = &mut self.transaction else { return };
-        let maildrop = &mut transaction.maildrop_mut().0;
-        for place in mem::take(&mut self.unseen) {
-            // The flag is a courtesy to other programs: without it nothing is lost.
-            if let Some(place) = maildrop.place(place) {
-                let _ = maildrop.mark_seen(place);
-            }
-        }
-    }
-
     /// UPDATE: deletes, and answers QUIT.
     fn update(&mut self) {
-        if let Some(transaction) = self.transaction.take() {
+        if let Some(mut transaction) = self.transaction.take() {
+            self.unseen.flag_what_stays(&mut transaction);
             let (listing, update) = transaction.into_update();
             reply::put(update::spend(listing, update, &self.settings), &mut self.replies.out);
         }
