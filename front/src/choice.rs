@@ -50,6 +50,15 @@ impl Choice {
         name.and_then(|name| self.by_name.get(name)).unwrap_or(&self.usual)
     }
 
+    /// Everything that it may show: where that differs is another server.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        let first = |shown: &Shown| shown.key.cert.first().map(|first| first.to_vec()).unwrap_or_default();
+        let named = self.by_name.iter().map(|(name, shown)| [name.as_bytes(), &first(shown)].concat());
+        let mut all: Vec<_> = named.chain([first(&self.usual)]).collect();
+        all.sort_unstable();
+        all.concat()
+    }
+
     /// What binds to the certificate that was shown to who asked for `name`.
     pub(crate) fn end_point(&self, name: Option<&str>) -> &EndPoint {
         &self.shown(name).end_point

@@ -12,6 +12,7 @@ mod connector;
 mod server;
 mod session;
 mod subject;
+mod tickets;
 
 pub use connector::make_connector;
 pub use server::make_server;

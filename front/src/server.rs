@@ -7,6 +7,7 @@ use std::sync::Arc;
 use programs::environment;
 use programs::service::front::tls::{Made, Server, Session};
 use programs::service::material::Material;
+use programs::service::ticket_keys::TicketKeys;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,6 +19,7 @@ use crate::choice::{Choice, Choices};
 use crate::clients::Clients;
 use crate::session::Rustls;
 use crate::subject::Field;
+use crate::tickets::Ticketer;
 
 /// What all sessions have in common.
 struct Certified {
@@ -30,6 +32,7 @@ struct Certified {
 struct Place {
     config: Arc<ServerConfig>,
     choice: Arc<Choice>,
+    ticketer: Arc<Ticketer>,
 }
 
 /// Makes a server of `material`.
@@ -46,15 +49,17 @@ pub fn make_server(material: &Material) -> Result<Made, String> {
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(choices.usual.clone());
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
-    if are_asked {
-        // A certificate that was good when a session began may not be any more.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
+    // What resumes a session its client keeps, and another front may open.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
     let at = |choice: Arc<Choice>| {
         let mut config = config.clone();
         config.cert_resolver = choice.clone();
-        Place { config: Arc::new(config), choice }
+        let ticketer = Arc::new(Ticketer::new(&choice.identity()));
+        // A client's certificate that was good when a session began may not be any more.
+        if !are_asked {
+            config.ticketer = Arc::clone(&ticketer) as _;
+        }
+        Place { config: Arc::new(config), choice, ticketer }
     };
     let by_address = choices.by_address.into_iter().map(|(address, choice)| (address, at(choice))).collect();
     let server = Certified { usual: at(choices.usual), by_address, field };
@@ -91,10 +96,16 @@ pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String
 impl Server for Certified {
     fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String> {
         let own = local.and_then(|local| self.by_address.get(&local.to_canonical()));
-        let Place { config, choice } = own.unwrap_or(&self.usual);
+        let Place { config, choice, .. } = own.unwrap_or(&self.usual);
         let session = ServerConnection::new(Arc::clone(config)).map_err(|error| error.to_string())?;
         let choice = Some(Arc::clone(choice));
         Ok(Box::new(Rustls { connection: session.into(), choice, field: self.field }))
+    }
+
+    fn know_ticket_keys(&self, keys: &TicketKeys) {
+        for place in std::iter::once(&self.usual).chain(self.by_address.values()) {
+            place.ticketer.know(keys);
+        }
     }
 }
 

@@ -17,6 +17,10 @@ mod house;
 mod names;
 #[path = "tls/own.rs"]
 mod own;
+#[path = "tls/resumed.rs"]
+mod resumed;
+#[path = "tls/scanners.rs"]
+mod scanners;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -35,6 +35,7 @@ const PACKAGES: &[&str] = &[
     "libio-socket-ssl-perl",
     "mariadb-server",
     "mpop",
+    "nmap",
     "openssl",
     "perl",
     "pgbouncer",
@@ -42,8 +43,10 @@ const PACKAGES: &[&str] = &[
     "python3",
     "slapd",
     "sqlite3",
+    "sslscan",
     "strace",
     "systemd",
+    "testssl.sh",
     "util-linux",
 ];
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use authlib::printable::{printable, reason};
 
 use super::listen::{Listener, Manner};
-use super::monitor::{self, Beside, Certificate, Isolation, Proxy};
+use super::monitor::{self, Beside, Certificate, Isolation, Keeping, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings, Status, called, page, says_nothing};
 use super::sockets::Sockets;
@@ -125,6 +125,10 @@ fn try_everything(settings: &Settings) -> bool {
         "isolation",
         Isolation::from_environment().map(|isolation| format!("{isolation:?}").to_lowercase()),
     );
+    if certificate.is_some() {
+        let keeping = Keeping::of(settings, settings.directory());
+        good &= say("tickets", keeping.map(|keeping| keeping.to_string()));
+    }
     if let Some(own) = certificate::own(settings) {
         good &= say("certificate", certificate::look(&own));
     } else if let Some(certificate) = &certificate {

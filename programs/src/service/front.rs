@@ -186,6 +186,7 @@ impl Front {
                 self.auth = Some(wire);
             }
             Order::Tls(material) => self.know_tls(material)?,
+            Order::TicketKeys(keys) => self.know_ticket_keys(&keys),
             Order::Listener { manner, socket } => self.listen(Listener { socket, manner })?,
             Order::Count(secret, table) => self.counting.begin(secret, &table)?,
             Order::Counted(whose, table) => self.counting.know(whose, table.as_ref())?,

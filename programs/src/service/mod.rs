@@ -42,6 +42,7 @@ mod side;
 mod sockets;
 mod stream;
 mod ticket;
+pub mod ticket_keys;
 mod tickets;
 mod trial;
 mod user;

@@ -13,6 +13,7 @@ mod certificates;
 mod farewell;
 mod files;
 mod generation;
+mod keyring;
 mod office;
 mod parts;
 mod pause;
@@ -37,6 +38,8 @@ pub(super) use self::certificates::try_out;
 use self::farewell::Farewell;
 pub(super) use self::files::{Beside, Certificate};
 use self::generation::Generation;
+pub(super) use self::keyring::Keeping;
+use self::keyring::Keyring;
 use self::office::Office;
 use self::parts::{Lost, Parts, Role, Token};
 use self::pause::Pause;
@@ -73,6 +76,7 @@ pub(crate) struct Monitor {
     signals: SignalFd,
     parts: Parts,
     tickets: Tickets,
+    keyring: Keyring,
     sessions: Sessions,
     hasher: RandomState,
     last_session: u64,
@@ -113,6 +117,7 @@ impl Monitor {
             signals,
             parts: Parts::new(epoll, SIGNALS),
             tickets: Tickets::default(),
+            keyring: Keyring::default(),
             sessions,
             hasher: RandomState::new(),
             last_session: 0,
@@ -186,6 +191,7 @@ impl Monitor {
             self.begin_trial()?;
         }
         self.sessions.forget_the_gone(&mut self.parts);
+        self.turn_ticket_keys();
         self.fill();
         self.parts.retire_idle(IDLE);
         let wanted = [self.serving.as_ref().map(|one| one.number), self.trial.as_ref().map(Trial::number)];
@@ -277,6 +283,7 @@ impl Monitor {
         if *role != Role::Front {
             return;
         }
+        self.give_ticket_keys(token);
         let Some(serving) = &self.serving else { return };
         if self.parts.of(role, serving.number).contains(&token)
             && let Err(error) = serving.open(&mut self.parts, token)

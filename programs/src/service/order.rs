@@ -10,6 +10,7 @@ use super::fields::{Malformed, Reader, Writer};
 use super::guest::Origin;
 use super::listen::Manner;
 use super::ticket::Refusal;
+use super::ticket_keys::TicketKeys;
 use super::wire::{Received, Wire};
 
 /// A message from the monitor, with the descriptor that belongs to it.
@@ -25,6 +26,8 @@ pub(super) enum Order {
     /// For auth: a file with name and password of who may be everybody on
     /// back-ends.
     Master(OwnedFd),
+    /// With what tickets of TLS are sealed and opened from now on.
+    TicketKeys(TicketKeys),
     /// A listening socket, which never blocks.
     Listener {
         /// How clients begin there.
@@ -64,6 +67,7 @@ const COUNT: u8 = b'N';
 const COUNTED: u8 = b'n';
 const WIRE: u8 = b'W';
 const TLS: u8 = b'T';
+const TICKET_KEYS: u8 = b'K';
 const PROXY: u8 = b'X';
 const MASTER: u8 = b'M';
 const LISTENER: u8 = b'L';
@@ -76,6 +80,7 @@ impl Order {
         let (fields, descriptor) = match self {
             Order::Wire(front, wire) => (Writer::new(WIRE).number(front), wire),
             Order::Tls(material) => (Writer::new(TLS), material),
+            Order::TicketKeys(keys) => return (keys.write(Writer::new(TICKET_KEYS)).message(), None),
             Order::Proxy(proxy, wire) => (Writer::new(PROXY).number(proxy), wire),
             Order::Master(file) => (Writer::new(MASTER), file),
             Order::Listener { manner, socket } => (manner.write(Writer::new(LISTENER)), socket),
@@ -103,6 +108,7 @@ impl Order {
             (TLS, Some(material)) => Order::Tls(material),
             (COUNT, Some(table)) => Order::Count(fields.octets()?.try_into().map_err(|_| Malformed)?, table),
             (COUNTED, table) => Order::Counted(fields.number()?, table),
+            (TICKET_KEYS, None) => Order::TicketKeys(TicketKeys::read(&mut fields)?),
             (PROXY, Some(wire)) => Order::Proxy(fields.number()?, wire),
             (MASTER, Some(file)) => Order::Master(file),
             (LISTENER, Some(socket)) => Order::Listener { manner: Manner::read(&mut fields)?, socket },

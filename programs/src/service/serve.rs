@@ -15,7 +15,7 @@ use super::demo::{self, Demo};
 use super::front::proxied::Trust;
 use super::limits::Limits;
 use super::listen::{self, Address, Listener, Manner};
-use super::monitor::{Certificate, Environments, Isolation, Monitor, Plan, Proxy};
+use super::monitor::{Certificate, Environments, Isolation, Keeping, Monitor, Plan, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
@@ -134,6 +134,7 @@ fn plan(settings: &Settings, passed: &[Listener], open: Sockets) -> Result<Plan,
         isolation: Isolation::from_environment()?,
         shards: cores as u64,
         listeners,
+        tickets: if certificate.is_some() { Keeping::of(settings, &directory)? } else { Keeping::Nowhere },
         certificate,
         proxy: proxy::Settings::from_environment()?.map(Proxy::new),
         maildir: settings.get("MAILDIRPATH").map_or_else(|| "Maildir".into(), PathBuf::from),

@@ -51,7 +51,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // TLS before login; see the crate.
-    ("front", &["authlib", "programs", "rcgen", "rustls", "sha2", "system", "x509-parser", "zeroize"]),
+    (
+        "front",
+        &["authlib", "aws-lc-rs", "programs", "rcgen", "rustls", "sha2", "system", "x509-parser", "zeroize"],
+    ),
     ("authldap", &["authlib", "programs", "rustls", "system", "tlsclient", "zeroize"]),
     ("authmysql", &["authlib", "mysql_async", "programs", "sqldriver"]),
     (

@@ -15,6 +15,7 @@ use crate::environment;
 use crate::log;
 use crate::service::material::Material;
 use crate::service::stream::Stream;
+use crate::service::ticket_keys::TicketKeys;
 
 /// How long a handshake may take: a client's program does it without asking
 /// anybody, so that is less than the time for a login.
@@ -41,6 +42,13 @@ impl Front {
         client.begin_tls(session);
         let end = client.login_ends().min(Instant::now() + self.handshake_patience);
         self.clients.set_deadline(token, end);
+    }
+
+    /// What seals tickets has changed.
+    pub(super) fn know_ticket_keys(&mut self, keys: &TicketKeys) {
+        if let Some(tls) = &self.tls {
+            tls.know_ticket_keys(keys);
+        }
     }
 
     /// TLS with one more client, if that can be had.

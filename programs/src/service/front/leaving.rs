@@ -13,6 +13,7 @@ use rustix::event::epoll;
 use super::client::State;
 use super::{FIRST_LISTENER, Front};
 use crate::service::order::Strangers;
+use crate::service::ticket_keys::TicketKeys;
 
 /// How often, at most, somebody is taken from the queue of a listening socket that
 /// is left, with many each time.
@@ -60,6 +61,7 @@ impl Front {
         }
         self.stage = Stage::Alone;
         self.auth = None;
+        self.forget_ticket_keys();
         epoll::delete(&self.epoll, &*self.monitor)?;
         self.monitor.shut();
         Ok(())
@@ -71,11 +73,17 @@ impl Front {
             return Ok(());
         }
         self.stage = Stage::Alone;
+        self.forget_ticket_keys();
         epoll::delete(&self.epoll, &*self.monitor)?;
         self.stop_waking();
         self.listeners.clear();
         self.clients.tokens().into_iter().for_each(|token| self.close(token));
         Ok(())
+    }
+
+    /// Nobody would renew them any more, and nobody else shakes hands.
+    fn forget_ticket_keys(&mut self) {
+        self.know_ticket_keys(&TicketKeys::default());
     }
 
     /// Others have the listening sockets too, so that closing ours does not end

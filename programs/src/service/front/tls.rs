@@ -17,6 +17,7 @@ use rustix::event::epoll::EventFlags;
 use crate::mailbox::Client as _;
 use crate::service::material::Material;
 use crate::service::stream::Stream;
+use crate::service::ticket_keys::TicketKeys;
 
 /// Makes a [`Server`], or says what is wrong with what it is to be made of.
 pub type MakeServer = fn(&Material) -> Result<Made, String>;
@@ -37,6 +38,10 @@ pub trait Server {
     /// # Errors
     /// A line for the log.
     fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String>;
+
+    /// With these keys tickets are sealed and opened from now on; without any no
+    /// session can be resumed.
+    fn know_ticket_keys(&self, keys: &TicketKeys);
 }
 
 /// TLS with one client.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::Certificate;
+use super::keyring::Keeping;
 use super::proxies::Proxy;
 use crate::environment;
 use crate::mailbox::loginexec_is_allowed;
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Listener>,
     /// The certificate of TLS, if it is spoken.
     pub(crate) certificate: Option<Certificate>,
+    /// Where the keys of its tickets are kept.
+    pub(crate) tickets: Keeping,
     /// What is needed for accounts whose mail is elsewhere.
     pub(crate) proxy: Option<Proxy>,
     /// The Maildir of accounts that have none of their own.

@@ -70,7 +70,10 @@ impl Monitor {
         let Some(Trial { generation, failed }) = self.trial.take_if(is_decided) else { return Ok(()) };
         let opened = match failed {
             Some(reason) => Err(reason),
-            None => generation.open_all(&mut self.parts).map_err(|error| reason(&error)),
+            None => {
+                self.keep_ticket_keys(&generation.plan.tickets);
+                generation.open_all(&mut self.parts).map_err(|error| reason(&error))
+            }
         };
         match opened {
             Ok(()) => self.take_over(generation),

@@ -65,6 +65,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "how long a handshake of TLS may take, in seconds; never longer than a login",
     },
     Setting {
+        name: "POSTRIDER_TLS_TICKETS",
+        readers: &[Monitor],
+        key: Some("tls.tickets"),
+        kind: Text,
+        status: Honoured,
+        default: "",
+        about: "where the keys are kept with which clients resume sessions of TLS: `file` (`ticketkeys` in the directory), \
+            `memory`, or `off`: no session is resumed. Else `file`, and with Courier's files what `TLS_CACHEFILE` says, or \
+            `memory`",
+    },
+    Setting {
         name: "POSTRIDER_LISTINGS",
         readers: &[Mailbox],
         key: Some("mail.listings"),
