@@ -52,10 +52,10 @@ pub(crate) struct Following {
 /// How the messages have changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Places of messages that are gone, or have another name.
+    /// Places of messages that are gone, in order.
     gone: Vec<usize>,
-    /// Those that were there under another name.
-    renamed: Vec<Newcomer>,
+    /// Places and names of those that have another one.
+    renamed: Vec<(usize, Vec<u8>)>,
     /// Names of those that were not there.
     new: Vec<Vec<u8>>,
 }
@@ -100,7 +100,6 @@ impl Following {
         for (name, is_there) in touched {
             match (messages.look_for(&name), is_there) {
                 (Ok(place), false) => {
-                    changes.gone.push(place);
                     if left.insert(name::unique(&name).to_vec(), place).is_some() {
                         return None;
                     }
@@ -109,35 +108,33 @@ impl Following {
                 (Ok(_), true) | (Err(_), false) => {}
             }
         }
-        changes.gone.sort_unstable();
+        let gone: HashSet<usize> = left.values().copied().collect();
         let mut unique_names = HashSet::new();
         for name in came {
             let unique = name::unique(&name);
-            let others =
-                messages.with_unique(unique).filter(|place| changes.gone.binary_search(place).is_err());
-            let is_shared = others.count() > 0 || !unique_names.insert(unique.to_vec());
+            let is_shared = messages.with_unique(unique).any(|place| !gone.contains(&place))
+                || !unique_names.insert(unique.to_vec());
             if is_shared || self.dead.contains(unique) || !size_list::can_hold(&name) {
                 return None;
             }
             match left.remove(unique) {
                 // Courier is to be told (ledger 303).
                 Some(place) if messages.name_at(place) == unique => return None,
-                Some(place) => changes.renamed.push(messages.under(place, name)),
+                Some(place) => changes.renamed.push((place, name)),
                 None => changes.new.push(name),
             }
         }
+        changes.gone = left.into_values().collect();
+        changes.gone.sort_unstable();
         changes.new.sort_unstable_by(|one, other| order::compare(one, other));
         Some(changes)
     }
 
-    /// Takes note that the messages that `left` have lines in the size list; whether it may
+    /// Takes note that those that are gone have lines in the size list; whether it may
     /// stay as it is.
-    pub(crate) fn leave_lines(&mut self, messages: &Messages, changes: &Changes) -> bool {
-        let stay: HashSet<&[u8]> =
-            changes.renamed.iter().map(|renamed| name::unique(&renamed.name)).collect();
-        let unique = |place: &usize| name::unique(messages.name_at(*place));
-        let left = changes.gone.iter().map(unique).filter(|unique| !stay.contains(unique));
-        self.dead.extend(left.map(<[u8]>::to_vec));
+    fn leave_lines(&mut self, messages: &Messages, changes: &Changes) -> bool {
+        let unique = |place: &usize| name::unique(messages.name_at(*place)).to_vec();
+        self.dead.extend(changes.gone.iter().map(unique));
         self.dead.len() <= DEAD.max(messages.count() / 4)
     }
 }
@@ -164,7 +161,7 @@ impl Following {
                 (new, Some(grown))
             }
         };
-        Arc::make_mut(messages).change(&changes.gone, [changes.renamed, new].concat());
+        Arc::make_mut(messages).change(changes.gone, changes.renamed, new);
         Some(grown)
     }
 
@@ -213,6 +210,6 @@ fn measured(names: Vec<Vec<u8>>, cur: BorrowedFd<'_>) -> Option<Vec<(Vec<u8>, Si
 impl Changes {
     /// Whether everything is as it was.
     pub(crate) fn are_none(&self) -> bool {
-        self.gone.is_empty() && self.new.is_empty()
+        self.gone.is_empty() && self.renamed.is_empty() && self.new.is_empty()
     }
 }
