@@ -50,7 +50,7 @@ fn complaint(output: &Output) -> String {
 #[test]
 fn a_status_says_how_the_service_is() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     let _session = house.log_in().unwrap();
     let _other_session = house.log_in().unwrap();
     let _stranger = Client::greeted(house.service.connect().unwrap()).unwrap();
@@ -68,7 +68,7 @@ fn a_status_says_how_the_service_is() {
 #[test]
 fn a_reload_waits_until_the_settings_are_in_force_or_says_why_they_are_not() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     assert_eq!(said(&house, "reload"), "the settings were read again and are in force\n");
     assert!(said(&house, "status").contains("\ngeneration: 2\n"));
     let authdaemonrc = house.accounts().0.join("authdaemonrc");
@@ -90,7 +90,7 @@ fn a_reload_waits_until_the_settings_are_in_force_or_says_why_they_are_not() {
 #[test]
 fn several_who_ask_for_a_reload_at_once_all_hear_of_one() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     let asking: Vec<_> =
         (0..6).map(|_| postrider(&house, "reload").stdout(Stdio::null()).spawn().unwrap()).collect();
     for mut one in asking {
@@ -101,7 +101,7 @@ fn several_who_ask_for_a_reload_at_once_all_hear_of_one() {
 #[test]
 fn a_stop_waits_until_the_service_has_ended() {
     let mut house = House::new().served(&[("POSTRIDER_FAREWELL", "1")], &[]);
-    house.await_log("INFO: ready");
+    house.await_ready();
     let mut client = house.log_in().unwrap();
     assert_eq!(said(&house, "stop"), "The service has ended.\n");
     assert!(house.ended().success());
@@ -112,7 +112,7 @@ fn a_stop_waits_until_the_service_has_ended() {
 #[test]
 fn a_reload_of_a_service_that_ends_is_refused() {
     let mut house = House::new().served(&[("POSTRIDER_FAREWELL", "3600")], &[]);
-    house.await_log("INFO: ready");
+    house.await_ready();
     let client = house.log_in().unwrap();
     let stop = postrider(&house, "stop").stdout(Stdio::null()).spawn().unwrap();
     house.await_log("INFO: shutting down");
@@ -126,7 +126,7 @@ fn a_reload_of_a_service_that_ends_is_refused() {
 #[test]
 fn nobody_but_its_user_and_root_is_heard() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     let path = socket(&house);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     if !nix::unistd::geteuid().is_root() {
@@ -143,7 +143,7 @@ fn nobody_but_its_user_and_root_is_heard() {
 #[test]
 fn whoever_says_nothing_or_nonsense_holds_up_nobody() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     let connect = || UnixStream::connect(socket(&house)).unwrap();
     for nonsense in [&b"reboot\n"[..], &[b'x'; 1000], b"\xff\x00\n", b"status now\n"] {
         let mut stream = connect();
@@ -173,7 +173,7 @@ fn whoever_says_nothing_or_nonsense_holds_up_nobody() {
 #[test]
 fn a_second_service_in_the_same_directory_leaves_the_first_one_its_socket() {
     let mut house = House::new();
-    house.await_log("INFO: ready");
+    house.await_ready();
     let pid = house.service.pid();
     let mut other = Command::new(house.program());
     other.args(["serve", "--listen", &own_address().to_string(), "--directory"]);

@@ -10,7 +10,7 @@ use super::{certificate, check, serve, user};
 
 const USAGE: &str = "\
 Usage: postrider serve [OPTION]…        the server
-       postrider reload|stop|status [OPTION]…
+       postrider reload|upgrade|stop|status [OPTION]…
                                         a word to a server that runs
        postrider check [OPTION]…        whether it would serve, and with which settings
        postrider user COMMAND …         its accounts

@@ -1,4 +1,4 @@
-//! `postrider reload`, `stop` and `status`: a word to a service that runs, over
+//! `postrider reload`, `upgrade`, `stop` and `status`: a word to a service that runs, over
 //! the control socket in its directory.
 //!
 //! ```text
@@ -44,12 +44,19 @@ pub(super) enum Request {
     Reload,
     /// To end as by SIGTERM; the answer ends when it has.
     Stop,
+    /// To go on in a process of the program that is there now; the answer is
+    /// whether that one serves.
+    Upgrade,
     /// How it is.
     Status,
 }
 
-const WORDS: [(&str, Request); 3] =
-    [("reload", Request::Reload), ("stop", Request::Stop), ("status", Request::Status)];
+const WORDS: [(&str, Request); 4] = [
+    ("reload", Request::Reload),
+    ("stop", Request::Stop),
+    ("upgrade", Request::Upgrade),
+    ("status", Request::Status),
+];
 
 impl Request {
     /// The one that `word` asks for.
@@ -67,6 +74,7 @@ impl Request {
         let own = match self {
             Request::Reload => serve::seconds(settings, "POSTRIDER_READY_WITHIN")?,
             Request::Stop => serve::seconds(settings, "POSTRIDER_FAREWELL")?,
+            Request::Upgrade => serve::seconds(settings, "POSTRIDER_READY_WITHIN")?.saturating_mul(2),
             Request::Status => Duration::ZERO,
         };
         Ok(own.saturating_add(GRACE))
@@ -98,13 +106,15 @@ fn decode(heard: &str) -> Option<Answer> {
 pub(super) fn usage() -> String {
     format!(
         "Usage: postrider reload [OPTION]…       has the service read its settings again
+       postrider upgrade [OPTION]…      has the program that is there now go on with it
        postrider stop [OPTION]…         has it end, and waits until it has
        postrider status [OPTION]…       how it is
 
 {}
 They take the options of postrider serve, to find the directory of the service;
 --directory alone is enough. reload waits until the new settings are in force, or
-says why they are not. The exit status is 1 if nothing came of it.
+says why they are not; upgrade waits until the new program serves, or says why the
+old one goes on. The exit status is 1 if nothing came of it.
 ",
         options::USAGE
     )

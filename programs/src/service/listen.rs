@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     pub(crate) bound: Address,
     /// How a conversation begins there.
     pub(crate) manner: Manner,
+    /// It was not this service that has opened it.
+    pub(crate) passed: bool,
     /// The socket.
     pub(crate) socket: OwnedFd,
 }
@@ -90,9 +92,25 @@ impl Listener {
             Some(socket) => socket,
             None => socket::open(&address).map_err(|why| format!("{address}: {why}"))?,
         };
+        Ok(Listener::new(address, manner, false, socket))
+    }
+
+    fn new(address: Address, manner: Manner, passed: bool, socket: OwnedFd) -> Listener {
         let is_any = address.port().is_some_and(|place| place.port() == 0);
         let bound = Address::of(&socket).filter(|_| is_any).unwrap_or_else(|| address.clone());
-        Ok(Listener { address, bound, manner, socket })
+        Listener { address, bound, manner, passed, socket }
+    }
+
+    /// `fields`, and behind them this, for another process; and the socket.
+    pub(super) fn hand_over(self, fields: Writer) -> (Writer, OwnedFd) {
+        let fields = self.address.write(fields).number(self.passed.into());
+        (self.manner.write(fields), self.socket)
+    }
+
+    /// The one that comes next in `fields`.
+    pub(super) fn handed_over(fields: &mut Reader<'_>, socket: OwnedFd) -> Result<Listener, Malformed> {
+        let (address, passed) = (Address::read_from(fields)?, fields.flag()?);
+        Ok(Listener::new(address, Manner::read(fields)?, passed, socket))
     }
 
     /// Another descriptor for the same.
@@ -100,9 +118,9 @@ impl Listener {
     /// # Errors
     /// No descriptor is left.
     pub(crate) fn try_clone(&self) -> std::io::Result<Listener> {
-        let Listener { address, bound, manner, socket } = self;
+        let Listener { address, bound, manner, passed, socket } = self;
         let (address, bound) = (address.clone(), bound.clone());
-        Ok(Listener { address, bound, manner: *manner, socket: socket.try_clone()? })
+        Ok(Listener { address, bound, manner: *manner, passed: *passed, socket: socket.try_clone()? })
     }
 }
 

@@ -41,6 +41,7 @@ mod settings;
 mod side;
 mod sockets;
 mod stream;
+mod succession;
 mod ticket;
 pub mod ticket_keys;
 mod tickets;

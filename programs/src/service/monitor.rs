@@ -21,6 +21,7 @@ mod plan;
 mod proxies;
 mod requests;
 mod sessions;
+mod succession;
 mod trial;
 
 use std::hash::RandomState;
@@ -46,11 +47,14 @@ use self::pause::Pause;
 pub(super) use self::plan::{Environments, Isolation, Plan};
 pub(super) use self::proxies::Proxy;
 use self::sessions::Sessions;
+pub(super) use self::succession::Heir;
+use self::succession::{PREDECESSOR, SUCCESSOR, Succession};
 use self::trial::Trial;
 use super::fields::Malformed;
 use super::guest;
 use super::report::Report;
 use super::sockets::Sockets;
+use super::succession::{Inheritance, Predecessor};
 use super::ticket::{Issued, Shown};
 use super::tickets::Tickets;
 use super::wire::Received;
@@ -93,6 +97,12 @@ pub(crate) struct Monitor {
     pauses: Pauses,
     office: Office,
     started: Instant,
+    /// How another monitor is started, if one may be.
+    heir: Option<Heir>,
+    succession: Option<Succession>,
+    predecessor: Option<Predecessor>,
+    /// What the one before has listened at, until the settings are read.
+    inherited: Sockets,
     farewell: Option<Farewell>,
 }
 
@@ -105,11 +115,12 @@ struct Pauses {
 }
 
 impl Monitor {
-    /// A monitor of what `read` says, which is asked for the first time now.
+    /// A monitor of what `read` says, which is asked for the first time now. It has
+    /// this `inheritance`, and may be followed by its `heir`.
     ///
     /// # Errors
     /// A line for the log.
-    pub(crate) fn new(read: Read) -> Result<Monitor, String> {
+    pub(crate) fn new(read: Read, inheritance: Inheritance, heir: Option<Heir>) -> Result<Monitor, String> {
         let (signals, epoll) = senses().map_err(|error| reason(&error))?;
         let sessions = Sessions::new().map_err(|error| reason(&error))?;
         let mut monitor = Monitor {
@@ -128,10 +139,15 @@ impl Monitor {
             wants_reload: false,
             refused: None,
             pauses: Pauses::default(),
-            office: Office::default(),
+            office: Office::new(inheritance.door),
             started: Instant::now(),
+            heir,
+            succession: None,
+            predecessor: inheritance.predecessor,
+            inherited: inheritance.open,
             farewell: None,
         };
+        monitor.watch_predecessor().map_err(|error| reason(&error))?;
         monitor.begin_trial()?;
         Ok(monitor)
     }
@@ -164,6 +180,8 @@ impl Monitor {
         for event in &events {
             match event.data.u64() {
                 SIGNALS => self.take_signals()?,
+                SUCCESSOR => self.hear_successor(),
+                PREDECESSOR => self.hear_predecessor(),
                 token if token >= office::FIRST => self.attend(token),
                 token => self.hear(token),
             }
@@ -186,7 +204,8 @@ impl Monitor {
         self.lose_the_late();
         let _somebody_is_here = self.parts.reap();
         self.judge_trial()?;
-        if self.wants_reload && self.trial.is_none() {
+        self.see_to_succession();
+        if self.wants_reload && self.trial.is_none() && self.succession.is_none() {
             self.wants_reload = false;
             self.begin_trial()?;
         }
@@ -334,8 +353,10 @@ impl Monitor {
                 // Whose wire is closed is seen there; who has left is noted each time.
                 Some(Signal::SIGCHLD) => {}
                 Some(Signal::SIGHUP) => self.wants_reload = true,
-                _ if self.farewell.is_some() => self.parts.end_all(),
-                _ => self.begin_farewell(),
+                _ => match self.farewell {
+                    None | Some(Farewell::Succeeded) => self.begin_farewell(),
+                    Some(_) => self.parts.end_all(),
+                },
             }
         }
         Ok(())

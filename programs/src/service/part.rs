@@ -2,7 +2,7 @@
 //! it, and what waits for room there.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -35,7 +35,7 @@ impl Part {
     /// What the system reports.
     pub(super) fn start(
         program: &Path,
-        words: &[String],
+        words: &[impl AsRef<OsStr>],
         environment: &[(OsString, OsString)],
     ) -> io::Result<Part> {
         let (ours, theirs) = Wire::pair()?;
@@ -44,6 +44,11 @@ impl Part {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         system::descriptor::pass(&mut command, theirs.into_descriptor(), birth::WIRE)?;
         Ok(Part { child: command.spawn()?, wire: ours, waiting: VecDeque::new() })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where its messages come from.

@@ -15,10 +15,11 @@ use super::demo::{self, Demo};
 use super::front::proxied::Trust;
 use super::limits::Limits;
 use super::listen::{self, Address, Listener, Manner};
-use super::monitor::{Certificate, Environments, Isolation, Keeping, Monitor, Plan, Proxy};
+use super::monitor::{Certificate, Environments, Heir, Isolation, Keeping, Monitor, Plan, Proxy};
 use super::options::{self, Options};
 use super::settings::{self, Reader, Settings};
 use super::sockets::Sockets;
+use super::succession::{self, Inheritance};
 use super::{certificate, client_certificates, command, confinement, directory};
 use crate::{environment, log, proxy};
 
@@ -53,7 +54,7 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
             }
         };
     }
-    match Options::parse(words).map(serve) {
+    match Options::parse(words).map(|options| serve(options, Heir::of_this_process().ok())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
             log::error(&format_args!("postrider: {reason}"));
@@ -68,27 +69,41 @@ fn demonstrate() -> Result<(), String> {
     let demo = Demo::make()?;
     let options = Options::parse(&demo.words())?;
     let _nobody_may_read_it = std::io::stdout().write_all(demo.text().as_bytes());
-    serve(options)
+    serve(options, None)
 }
 
-/// Serves until it is told to end.
+/// Serves until it is told to end, or its `heir` follows it.
 ///
 /// # Errors
 /// A line for the log.
-fn serve(options: Options) -> Result<(), String> {
+fn serve(options: Options, heir: Option<Heir>) -> Result<(), String> {
     system::process::standard_signals().map_err(|error| reason(&error))?;
     // What whoever starts us has left open is not for fronts.
     system::process::seal_descriptors().map_err(|error| reason(&error))?;
-    let passed = listen::passed()?;
+    let inheritance = succession::inheritance()?;
+    let predecessor = inheritance.predecessor.clone();
+    let ended = monitor(options, inheritance, heir).and_then(Monitor::run);
+    if let (Err(reason), Some(predecessor)) = (&ended, predecessor) {
+        predecessor.is_not_followed(reason);
+    }
+    ended
+}
+
+/// The monitor that serves what is there by these options.
+///
+/// # Errors
+/// A line for the log.
+fn monitor(options: Options, mut inheritance: Inheritance, heir: Option<Heir>) -> Result<Monitor, String> {
     let settings = read(&options)?;
     environment::instead(settings.variables());
     confinement::announce()?;
-    Monitor::new(Box::new(move |open| {
+    let passed = std::mem::take(&mut inheritance.passed);
+    let read = move |open| {
         let settings = read(&options)?;
         settings.warnings().iter().for_each(|warning| log::warning(warning));
         environment::with(settings.variables(), || plan(&settings, &passed, open))
-    }))?
-    .run()
+    };
+    Monitor::new(Box::new(read), inheritance, heir)
 }
 
 /// The settings as they are now. This process does not go by them yet.

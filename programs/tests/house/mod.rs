@@ -21,6 +21,8 @@ use testbed::{Outcome, PATIENCE};
 
 use crate::built;
 
+mod load;
+
 /// A service with one account, whose maildrop has one message.
 pub(crate) struct House {
     pub(crate) service: Service,
@@ -115,6 +117,12 @@ impl House {
         let line = self.await_log(&format!("INFO: listening on {beginning}"));
         let address = line.trim_start_matches("INFO: listening on ");
         address.split(',').next().unwrap().to_owned()
+    }
+
+    /// Waits until the service serves.
+    pub(crate) fn await_ready(&mut self) {
+        let pid = self.service.pid();
+        self.await_log(&format!("INFO: ready, pid={pid}"));
     }
 
     /// The last line of the log that begins with `beginning`, as soon as there is one.

@@ -52,7 +52,7 @@ fn take(descriptor: RawFd, manner: Manner) -> Result<Listener, String> {
     }
     let address = Address::of(&socket).ok_or_else(wrong)?;
     ours(&socket).map_err(|error| format!("{address}: {}", reason(&error.into())))?;
-    Ok(Listener { bound: address.clone(), address, manner, socket })
+    Ok(Listener { bound: address.clone(), address, manner, passed: true, socket })
 }
 
 /// As sockets are that we open: they never block, and programs that we start

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix, getsockname};
 
+use crate::service::fields::{Malformed, Reader, Writer};
 use crate::tcpd::ports::{self, Place};
 
 /// The rights of a UNIX socket if nobody says otherwise: who is not its owner
@@ -87,6 +88,22 @@ impl Address {
             return Some(Address::Port(place));
         }
         path(bound).map(|path| Address::Unix { path, mode: USUAL_MODE })
+    }
+
+    /// `fields`, and behind them this.
+    pub(super) fn write(&self, fields: Writer) -> Writer {
+        match self {
+            Address::Port(_) => fields.number(0).octets(self.to_string().as_bytes()),
+            Address::Unix { path, mode } => fields.number(1).path(path).number((*mode).into()),
+        }
+    }
+
+    /// The one that comes next in `fields`.
+    pub(super) fn read_from(fields: &mut Reader<'_>) -> Result<Address, Malformed> {
+        match fields.flag()? {
+            false => fields.text()?.parse().map_err(|_| Malformed),
+            true => Ok(Address::Unix { path: fields.path()?, mode: fields.small()? }),
+        }
     }
 
     /// Whether who means this means `other` too: a port of every address is that

@@ -2,6 +2,7 @@
 //! time.
 //!
 //! ```text
+//!   another monitor serves: strangers may log in; sessions go on, until the last one ends
 //!   SIGTERM: strangers are sent away; sessions go on
 //!   POSTRIDER_FAREWELL seconds later: sessions end when the command that they are at is done
 //!   LAST_COMMANDS later, or with a second SIGTERM: whoever is left is killed
@@ -21,6 +22,8 @@ const LAST_COMMANDS: Duration = Duration::from_secs(30);
 /// How far the end is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Farewell {
+    /// Sessions go on as long as they like: another monitor serves.
+    Succeeded,
     /// Until then sessions go on.
     Sessions(Instant),
     /// Until then commands go on.
@@ -31,15 +34,15 @@ impl Monitor {
     /// Nobody else comes in.
     pub(super) fn begin_farewell(&mut self) {
         self.end_trial();
+        if self.farewell.is_none() {
+            self.fail_succession(SHUTTING_DOWN);
+        }
+        if let Some(predecessor) = &self.predecessor {
+            predecessor.dismiss();
+        }
         self.office.no_more_trials(&Err(SHUTTING_DOWN.to_owned()));
-        let mut patience = Duration::ZERO;
-        if let Some(serving) = &mut self.serving {
-            serving.plan.listeners.clear();
-            patience = serving.plan.farewell;
-        }
-        for front in self.parts.all_of(&Role::Front) {
-            self.parts.let_leave(front, Strangers::AreSentAway);
-        }
+        self.let_nobody_in(Strangers::AreSentAway);
+        let patience = self.serving.as_ref().map_or(Duration::ZERO, |serving| serving.plan.farewell);
         log::line(format_args!("INFO: {SHUTTING_DOWN}"));
         self.farewell = Some(Farewell::Sessions(Instant::now() + patience));
     }

@@ -35,6 +35,8 @@ const LONGEST: usize = 64;
 #[derive(Default)]
 pub(super) struct Office {
     door: Option<(PathBuf, OwnedFd)>,
+    /// The socket of the monitor before this one.
+    inherited: Option<(PathBuf, OwnedFd)>,
     visitors: HashMap<Token, Visitor>,
     last_visitor: Token,
 }
@@ -55,6 +57,8 @@ enum Waits {
     ForTrial(u64),
     /// The service is to end.
     ForTheEnd,
+    /// Another monitor was started.
+    ForTheSuccessor,
 }
 
 /// Who has asked for what.
@@ -65,23 +69,30 @@ pub(super) struct Asked {
 }
 
 impl Office {
+    /// One that is not open yet, and goes on with the socket that was `inherited`
+    /// if it is to have the same path.
+    pub(super) fn new(inherited: Option<(PathBuf, OwnedFd)>) -> Office {
+        Office { inherited, ..Office::default() }
+    }
+
     /// Opens the socket in `directory`, if it is not open there already.
     pub(super) fn open(&mut self, directory: &Path, epoll: &impl AsFd) {
         let path = control::path(directory);
         if self.door.as_ref().is_some_and(|(present, _)| *present == path) {
             return;
         }
-        let opened = listen::private(&path).and_then(|socket| {
+        let inherited = self.inherited.take().filter(|(there, _)| *there == path);
+        let opened = inherited.map_or_else(|| listen::private(&path), |(_, socket)| Ok(socket));
+        let opened = opened.and_then(|socket| {
             epoll::add(epoll, &socket, EventData::new_u64(DOOR), EventFlags::IN)
                 .map_err(|error| reason(&error.into()))?;
             Ok(socket)
         });
         match opened {
             Ok(socket) => self.door = Some((path, socket)),
-            Err(why) => log::warning(&format_args!(
-                "{}: {why}; postrider reload, stop and status are of no use",
-                path.display()
-            )),
+            Err(why) => {
+                log::warning(&format_args!("{}: {why}; nobody can ask for a reload there", path.display()))
+            }
         }
     }
 
@@ -156,6 +167,24 @@ impl Office {
             say(&visitor.stream, answer);
         }
         self.keep(visitor, Waits::ForTheEnd);
+    }
+
+    /// The same until it is known whether another monitor serves.
+    pub(super) fn await_the_successor(&mut self, visitor: Token) {
+        self.keep(visitor, Waits::ForTheSuccessor);
+    }
+
+    /// The socket and its path, if it is open.
+    pub(super) fn door(&self) -> Option<(&Path, &OwnedFd)> {
+        self.door.as_ref().map(|(path, socket)| (path.as_path(), socket))
+    }
+
+    /// Lets nobody else in: another process does. Closing our descriptor alone would not
+    /// end the watch.
+    pub(super) fn close(&mut self, epoll: &impl AsFd) {
+        if let Some((_, door)) = self.door.take() {
+            let _it_was_watched = epoll::delete(epoll, &door);
+        }
     }
 
     fn keep(&mut self, visitor: Token, waits: Waits) {

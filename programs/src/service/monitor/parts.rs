@@ -435,6 +435,11 @@ impl Parts {
         Some(process)
     }
 
+    /// Somebody else's process has been ended.
+    pub(super) fn bury(&mut self, child: Child) {
+        self.leaving.push(child);
+    }
+
     /// Takes note of those that have left; whether nobody is here.
     pub(super) fn reap(&mut self) -> bool {
         self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));

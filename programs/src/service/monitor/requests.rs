@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::super::control::Request;
 use super::Monitor;
+use super::farewell::Farewell;
 use super::office::Asked;
 use super::parts::Token;
 use crate::log;
@@ -20,6 +21,7 @@ impl Monitor {
                 let status = self.status();
                 self.office.answer(visitor, &Ok(status));
             }
+            Request::Upgrade => self.begin_succession(visitor),
             Request::Reload if self.farewell.is_some() => {
                 self.office.answer(visitor, &Err(SHUTTING_DOWN.to_owned()));
             }
@@ -30,7 +32,7 @@ impl Monitor {
             }
             Request::Stop => {
                 self.office.await_the_end(visitor, &Ok("The service has ended.".to_owned()));
-                if self.farewell.is_none() {
+                if matches!(self.farewell, None | Some(Farewell::Succeeded)) {
                     self.begin_farewell();
                 }
             }
@@ -60,6 +62,9 @@ impl Monitor {
         line("before login", format_args!("{}", sessions.strangers));
         for listener in self.serving.iter().flat_map(|serving| &serving.plan.listeners) {
             line("listening", format_args!("{listener}"));
+        }
+        if self.predecessor.is_some() {
+            line("before this", format_args!("a process that finishes its sessions"));
         }
         let state = match (self.farewell.is_some(), self.trial.is_some(), self.wants_reload) {
             (true, ..) => SHUTTING_DOWN,

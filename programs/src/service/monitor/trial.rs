@@ -7,7 +7,6 @@ use authlib::printable::reason;
 
 use super::super::listen::Address;
 use super::super::order::Strangers;
-use super::super::sockets::Sockets;
 use super::Monitor;
 use super::generation::Generation;
 use super::plan::Plan;
@@ -47,7 +46,10 @@ impl Monitor {
         self.last_generation += 1;
         let number = self.last_generation;
         self.office.trial_begins(number);
-        let open = self.serving.as_ref().map_or(Ok(Sockets::default()), |serving| serving.plan.sockets());
+        let open = match &self.serving {
+            Some(serving) => serving.plan.sockets(),
+            None => Ok(std::mem::take(&mut self.inherited)),
+        };
         let plan = open.map_err(|error| reason(&error)).and_then(|open| (self.read)(open));
         let generation = match plan.and_then(|plan| Generation::new(number, plan)) {
             Ok(generation) => generation,
@@ -97,6 +99,9 @@ impl Monitor {
         announce(&new.plan, old.as_ref().map(|old| &old.plan));
         self.office.open(&new.plan.environments.directory, parts);
         self.office.trial_ends(new.number, &Ok(IN_FORCE.to_owned()));
+        if let (None, Some(predecessor)) = (&old, &self.predecessor) {
+            predecessor.is_followed();
+        }
         self.refused = None;
         self.pauses = Default::default();
         if let Some(old) = old {
