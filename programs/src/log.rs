@@ -58,6 +58,12 @@ impl Peer {
     pub fn ip(&self) -> &str {
         &self.ip
     }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        &self.port
+    }
 }
 
 impl fmt::Display for Peer {

@@ -18,6 +18,7 @@ mod certificate;
 pub(crate) mod clock;
 pub(crate) mod conversation;
 mod enter;
+mod referral;
 mod session;
 pub(crate) mod settings;
 mod stls;
@@ -36,10 +37,11 @@ use crate::chain::{self, Handover};
 use crate::connection::Connection;
 use crate::environment;
 use crate::log::{self, Peer};
+use crate::proxy;
 use attempt::Attempt;
 use clock::{AfterFailure, Clock};
 use conversation::Conversation;
-use session::Session;
+use session::{Session, Stage};
 use settings::Form;
 
 /// How long a client may take none of the few octets that it is sent here.
@@ -59,17 +61,37 @@ pub fn run() -> ExitCode {
     let Some(form) = Form::from_words(words) else {
         return refuse(&connection, "-ERR pop3login requires at least two arguments.");
     };
-    if environment::number("POP3_PROXY") != 0 {
-        // To log somebody in here whose mail is elsewhere would be a lie.
-        log::error(&"POP3_PROXY is set, and this version does not forward sessions");
-        return refuse(&connection, reply::TEMPORARY_PROBLEM);
-    }
+    let proxy = match proxy(&form) {
+        Ok(proxy) => proxy,
+        Err(wrong) => {
+            log::error(&wrong);
+            return refuse(&connection, reply::TEMPORARY_PROBLEM);
+        }
+    };
     match handover(&form, &arguments) {
-        Ok((handover, again)) => serve(&connection, form, handover, again),
+        Ok((handover, again)) => serve(&connection, form, proxy, handover, again),
         Err(error) => {
             log::line(format_args!("courierpop3login: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Whether sessions are on other servers. To log somebody in here whose mail is
+/// elsewhere would be a lie.
+///
+/// # Errors
+/// A line for the log: they are, and cannot be forwarded.
+fn proxy(form: &Form) -> Result<Option<proxy::Settings>, String> {
+    let Some(settings) = proxy::Settings::from_environment()? else { return Ok(None) };
+    match form {
+        Form::Chain(_) => {
+            Err("POP3_PROXY: modules on the command line keep passwords to themselves".to_owned())
+        }
+        Form::Daemon { .. } if !settings.is_by_password() => {
+            Err("POSTRIDER_PROXY_LOGIN: courierpop3login has the clients' passwords alone".to_owned())
+        }
+        Form::Daemon { .. } => Ok(Some(settings)),
     }
 }
 
@@ -94,7 +116,13 @@ fn handover(form: &Form, arguments: &[OsString]) -> Result<(Handover, bool), cha
     Ok((handover, again))
 }
 
-fn serve(connection: &Connection, form: Form, mut handover: Handover, again: bool) -> ExitCode {
+fn serve(
+    connection: &Connection,
+    form: Form,
+    proxy: Option<proxy::Settings>,
+    mut handover: Handover,
+    again: bool,
+) -> ExitCode {
     chain::reap_children();
     if again && chain::could_not_tell() {
         return refuse(connection, reply::TEMPORARY_PROBLEM);
@@ -143,7 +171,10 @@ fn serve(connection: &Connection, form: Form, mut handover: Handover, again: boo
         form,
         handover,
         couriertls,
+        proxy,
         accepted: None,
+        begun: None,
+        stage: Stage::Open,
         out: Vec::new(),
     };
     session.run(greeting, attempt.as_ref())

@@ -2,6 +2,8 @@
 //! waits here, by plain blocking calls.
 
 use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,11 +21,15 @@ use super::certificate;
 use super::clock::{AfterFailure, Clock};
 use super::conversation::{Close, Conversation, Next};
 use super::enter::{self, Asked};
+use super::referral::{self, Referred};
 use super::settings::Form;
 use super::stls;
 use crate::chain::Handover;
 use crate::connection::{Connection, Read};
 use crate::log;
+use crate::proxy;
+use crate::service::proxy::Origin;
+use crate::service::proxy::alone::Begun;
 
 /// A connection before login, and all that it needs.
 pub(super) struct Session<'c> {
@@ -34,10 +40,26 @@ pub(super) struct Session<'c> {
     pub handover: Handover,
     /// The program to speak TLS, where STLS is offered.
     pub couriertls: Option<PathBuf>,
+    /// Whether sessions may be on other servers.
+    pub proxy: Option<proxy::Settings>,
     /// Whom the conversation has accepted.
     pub accepted: Option<Box<Account>>,
+    /// The session that the account has elsewhere.
+    pub begun: Option<Begun>,
+    pub stage: Stage,
     /// Replies that have not been sent.
     pub out: Vec<u8>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Somebody may log in.
+    Open,
+    /// Nobody may any more: this process is an account's user by now.
+    Spent,
+    /// Its session was elsewhere, and is over.
+    Forwarded,
 }
 
 /// Whether the conversation goes on, or the process ends with this status.
@@ -54,6 +76,9 @@ impl Session<'_> {
         let mut reader = LineReader::new(CREDENTIAL_LIMIT);
         loop {
             if let Err(status) = self.step(&mut reader) {
+                if self.stage == Stage::Forwarded {
+                    return status;
+                }
                 self.connection.say_farewell(&mut self.out, PATIENCE);
                 log::disconnected(self.conversation.peer());
                 return status;
@@ -111,15 +136,43 @@ impl Session<'_> {
             Form::Daemon { .. } => enter::ask(record, self.conversation.peer()),
         };
         Ok(match asked {
-            Asked::Accepted(account) => {
-                let signature = account.server_signature.clone();
-                self.accepted = Some(account);
-                self.conversation.accepted(signature.as_deref(), &mut self.out)
-            }
+            Asked::Accepted(account) => self.refer(account)?,
             Asked::Rejected => self.conversation.rejected(),
             Asked::TooManyFailures => self.conversation.not_looked_at(&mut self.out),
             Asked::CannotTell => self.conversation.cannot_tell(&mut self.out),
         })
+    }
+
+    /// An account was accepted here; where its mail is, it has to be there too.
+    fn refer(&mut self, account: Box<Account>) -> Result<Next, ExitCode> {
+        let Some(settings) = &self.proxy else { return Ok(self.accept(account)) };
+        let (peer, deadline) = (self.conversation.peer(), self.clock.deadline());
+        let (ip, port) = (peer.ip().to_owned(), peer.port().to_owned());
+        let authorization = self.conversation.authorization();
+        let client = (Origin { ip, port, tls: authorization.tls() }, authorization.utf8());
+        let referred = referral::refer(account, settings, client, deadline);
+        if !matches!(referred, Referred::Here(_) | Referred::NoPassword) {
+            self.stage = Stage::Spent;
+        }
+        Ok(match referred {
+            Referred::Here(account) => self.accept(account),
+            Referred::Begun(account, begun) => {
+                self.begun = Some(begun);
+                self.accept(account)
+            }
+            Referred::Disabled(sentence) => {
+                reply::put(sentence, &mut self.out);
+                return Err(ExitCode::FAILURE);
+            }
+            Referred::Rejected | Referred::NoPassword => self.conversation.rejected(),
+            Referred::CannotTell => self.conversation.cannot_tell(&mut self.out),
+        })
+    }
+
+    fn accept(&mut self, account: Box<Account>) -> Next {
+        let signature = account.server_signature.clone();
+        self.accepted = Some(account);
+        self.conversation.accepted(signature.as_deref(), &mut self.out)
     }
 
     fn ask_for_salt(&mut self, wanted: &Wanted) -> Result<Next, ExitCode> {
@@ -134,13 +187,32 @@ impl Session<'_> {
         })
     }
 
-    /// Becomes the next program, as the account's user, and does not come back.
+    /// Becomes the next program, as the account's user, and does not come back;
+    /// or passes a session on that is elsewhere, to its end.
     fn enter(&mut self) -> Ongoing {
         self.hand_over()?;
+        if let (Some(begun), Some(account)) = (self.begun.take(), &self.accepted) {
+            let tls = self.conversation.authorization().tls();
+            let session = log::Session::new(&account.address, self.conversation.peer().clone(), tls);
+            return self.pass_on(begun, session);
+        }
         if let (Some(account), Form::Daemon { program, maildir }) = (self.accepted.take(), &self.form) {
             enter::enter(&account, program, maildir, &mut self.handover);
         }
         self.end_with(reply::TEMPORARY_PROBLEM)
+    }
+
+    fn pass_on(&mut self, begun: Begun, session: log::Session) -> Ongoing {
+        let protocol = self.proxy.as_ref().map_or("POP3", |settings| &settings.protocol);
+        let client = io::stdin().as_fd().try_clone_to_owned();
+        self.stage = Stage::Forwarded;
+        Err(match client.and_then(|client| begun.pass_on(client, session, protocol)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::error(&format_args!("passing a session on: {}", reason(&error)));
+                ExitCode::FAILURE
+            }
+        })
     }
 
     /// Before another program goes on: nothing may be left unsaid, on this
@@ -159,7 +231,7 @@ impl Session<'_> {
             AfterFailure::Again => {
                 self.clock.note(&mut self.handover);
                 self.conversation.told(&mut self.out);
-                Ok(())
+                if self.stage == Stage::Open { Ok(()) } else { Err(ExitCode::SUCCESS) }
             }
             AfterFailure::Enough => self.end_with(reply::TOO_MANY_FAILURES),
             AfterFailure::TooLate => Err(ExitCode::FAILURE),

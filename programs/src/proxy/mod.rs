@@ -15,5 +15,5 @@ mod settings;
 pub(crate) use dialogue::{Dialogue, Next, Wishes};
 pub(crate) use failure::Failure;
 pub(crate) use forward::{ClientAt, header, xclient};
-pub(crate) use route::{Login, Master, Route, login, route};
+pub(crate) use route::{Login, Master, Route, disabled, login, route};
 pub(crate) use settings::{Files, Forward, Settings, Tls};

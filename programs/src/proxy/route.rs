@@ -2,6 +2,8 @@
 
 use authlib::{Account, Secret};
 
+use pop3::reply::{self, Reply};
+
 use super::settings::{Proof, Settings};
 use crate::log::{self, Harmless};
 
@@ -40,6 +42,16 @@ pub(crate) fn route(account: &Account, settings: &Settings) -> Route {
             Route::Nowhere
         }
     }
+}
+
+/// What the client is to hear instead, if `account` may not be used over POP3, or
+/// not without TLS; no back-end hears of it then (ledger 872).
+pub(crate) fn disabled(account: &Account, tls: bool) -> Option<Reply> {
+    let is_on = |option| account.options.is_on(option);
+    if is_on("disablepop3") {
+        return Some(reply::DISABLED);
+    }
+    (is_on("disableinsecurepop3") && !tls).then_some(reply::DISABLED_INSECURE)
 }
 
 /// By what a back-end is to let us in.

@@ -148,6 +148,11 @@ impl Settings {
         Ok(Settings { own_names: own_names.collect(), port, tls, forward, proof, protocol, files })
     }
 
+    /// Whether back-ends let us in by the client's own password.
+    pub(crate) fn is_by_password(&self) -> bool {
+        self.proof == Proof::Password
+    }
+
     /// Whether TLS is to be spoken with a back-end, which is on this machine if
     /// `is_local` says so, and is to be begun by STLS.
     pub(crate) fn stls(&self, is_local: bool) -> bool {

@@ -12,6 +12,7 @@
 //! is told that it is logged in only when it is; until then it is the front's,
 //! and a failure is an ordinary failed login there.
 
+pub(crate) mod alone;
 mod backend;
 mod login;
 pub(super) mod material;
@@ -37,7 +38,9 @@ use self::sessions::Sessions;
 use self::tls::{Connector, MakeConnector};
 use super::confinement::Confinement;
 use super::dismissal::Dismissal;
+pub(crate) use super::errand::Connect;
 use super::errand::{Errand, Outcome, Visitor};
+pub(crate) use super::guest::Origin;
 use super::material::Pem;
 use super::order::Order;
 use super::report::Report;

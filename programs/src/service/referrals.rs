@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use authlib::Account;
 use authlib::printable::reason;
+use pop3::reply::DISABLED_INSECURE;
 use zeroize::Zeroizing;
 
 use super::errand::{Connect, Errand, Outcome, Task};
@@ -111,9 +112,8 @@ impl Referrals {
             Route::Nowhere => return Referred::Answer(Answer::Unavailable),
             Route::To(host) => host,
         };
-        let insecure = account.options.is_on("disableinsecurepop3") && !client.origin.tls;
-        let task = if account.options.is_on("disablepop3") || insecure {
-            Task::Refuse { insecure: !account.options.is_on("disablepop3") }
+        let task = if let Some(sentence) = proxy::disabled(&account, client.origin.tls) {
+            Task::Refuse { insecure: sentence == DISABLED_INSECURE }
         } else {
             let Some(login) = proxy::login(&mut account, settings, self.master.as_ref()) else {
                 return Referred::Answer(Answer::Rejected);

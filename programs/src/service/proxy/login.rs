@@ -317,6 +317,7 @@ impl Talk {
 }
 
 fn session(connector: Option<&dyn Connector>, host: &str) -> Result<Box<dyn super::tls::Session>, Failure> {
-    let connector = connector.ok_or_else(|| Failure::Tls("there is none".to_owned()))?;
+    let connector =
+        connector.ok_or_else(|| Failure::Tls("there is none here (POSTRIDER_PROXY_TLS)".to_owned()))?;
     connector.session(host).map_err(Failure::Tls)
 }

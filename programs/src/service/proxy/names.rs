@@ -84,7 +84,13 @@ fn answer(wire: &Wire) {
     }
 }
 
-fn look_up(host: &str) -> Addresses {
+/// The address that `host` is already, and no name.
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
+}
+
+/// Asks the system.
+pub(super) fn look_up(host: &str) -> Addresses {
     match (host, 0).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
         Err(error) if error.raw_os_error().is_some() => Err(reason(&error)),

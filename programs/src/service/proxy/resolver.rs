@@ -41,8 +41,7 @@ impl Resolver {
         asker: u64,
         now: Instant,
     ) -> Result<Option<Vec<IpAddr>>, String> {
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if let Ok(address) = literal.parse() {
+        if let Some(address) = names::literal(host) {
             return Ok(Some(vec![address]));
         }
         if let Some((until, addresses)) = self.remembered.get(host)
