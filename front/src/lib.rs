@@ -13,6 +13,7 @@ mod server;
 mod session;
 mod subject;
 mod tickets;
+mod versions;
 
 pub use connector::make_connector;
 pub use server::make_server;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use programs::environment;
-use programs::service::front::tls::{Made, Server, Session};
+use programs::service::front::tls::{Made, Opening, Server, Session};
 use programs::service::material::Material;
 use programs::service::ticket_keys::TicketKeys;
 use rustls::crypto::aws_lc_rs;
@@ -20,6 +20,7 @@ use crate::clients::Clients;
 use crate::session::Rustls;
 use crate::subject::Field;
 use crate::tickets::Ticketer;
+use crate::versions::Versions;
 
 /// What all sessions have in common.
 struct Certified {
@@ -30,7 +31,9 @@ struct Certified {
 
 /// What those have in common that come in at one address.
 struct Place {
-    config: Arc<ServerConfig>,
+    implicit: Arc<ServerConfig>,
+    /// For those who have said STLS.
+    by_stls: Arc<ServerConfig>,
     choice: Arc<Choice>,
     ticketer: Arc<Ticketer>,
 }
@@ -41,30 +44,44 @@ struct Place {
 /// What is wrong with it.
 pub fn make_server(material: &Material) -> Result<Made, String> {
     let choices = Choices::of(&material.certificate, &material.others)?;
-    let Clients { verifier, are_asked, field, remarks } =
-        Clients::signed_by(material.authorities.as_deref())?;
+    let clients = Clients::signed_by(material.authorities.as_deref())?;
+    let (implicit, by_stls) = Versions::from_environment();
+    let place = |choice: Arc<Choice>| -> Result<Place, String> {
+        let ticketer = Arc::new(Ticketer::new(&choice.identity()));
+        let config = |versions| configured(versions, &clients, &choice, &ticketer);
+        Ok(Place { implicit: config(&implicit)?, by_stls: config(&by_stls)?, choice, ticketer })
+    };
+    let usual = place(choices.usual)?;
+    let at_address = |(address, choice)| Ok((address, place(choice)?));
+    let by_address = choices.by_address.into_iter().map(at_address).collect::<Result<_, String>>()?;
+    let remarks =
+        choices.remarks.into_iter().chain(clients.remarks).chain(implicit.remark).chain(by_stls.remark);
+    let remarks = remarks.collect();
+    Ok(Made { server: Box::new(Certified { usual, by_address, field: clients.field }), remarks })
+}
+
+/// For clients that are shown what is in `choice`.
+fn configured(
+    versions: &Versions,
+    clients: &Clients,
+    choice: &Arc<Choice>,
+    ticketer: &Arc<Ticketer>,
+) -> Result<Arc<ServerConfig>, String> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions.spoken)
         .map_err(|error| error.to_string())?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(choices.usual.clone());
+        .with_client_cert_verifier(Arc::clone(&clients.verifier))
+        .with_cert_resolver(Arc::<Choice>::clone(choice));
+    config.ignore_client_order = versions.own_order;
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
     // What resumes a session its client keeps, and another front may open.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    let at = |choice: Arc<Choice>| {
-        let mut config = config.clone();
-        config.cert_resolver = choice.clone();
-        let ticketer = Arc::new(Ticketer::new(&choice.identity()));
-        // A client's certificate that was good when a session began may not be any more.
-        if !are_asked {
-            config.ticketer = Arc::clone(&ticketer) as _;
-        }
-        Place { config: Arc::new(config), choice, ticketer }
-    };
-    let by_address = choices.by_address.into_iter().map(|(address, choice)| (address, at(choice))).collect();
-    let server = Certified { usual: at(choices.usual), by_address, field };
-    let remarks = choices.remarks.into_iter().chain(remarks).collect();
-    Ok(Made { server: Box::new(server), remarks })
+    // A client's certificate that was good when a session began may not be any more.
+    match clients.are_asked {
+        true => config.send_tls13_tickets = 0,
+        false => config.ticketer = Arc::<Ticketer>::clone(ticketer),
+    }
+    Ok(Arc::new(config))
 }
 
 /// Of which a client must offer one, if it offers any (RFC 7301 section 3.2): the
@@ -94,9 +111,13 @@ pub(crate) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, String
 }
 
 impl Server for Certified {
-    fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String> {
+    fn session(&self, local: Option<IpAddr>, opening: Opening) -> Result<Box<dyn Session>, String> {
         let own = local.and_then(|local| self.by_address.get(&local.to_canonical()));
-        let Place { config, choice, .. } = own.unwrap_or(&self.usual);
+        let Place { implicit, by_stls, choice, .. } = own.unwrap_or(&self.usual);
+        let config = match opening {
+            Opening::Implicit => implicit,
+            Opening::Stls => by_stls,
+        };
         let session = ServerConnection::new(Arc::clone(config)).map_err(|error| error.to_string())?;
         let choice = Some(Arc::clone(choice));
         Ok(Box::new(Rustls { connection: session.into(), choice, field: self.field }))

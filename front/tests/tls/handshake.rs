@@ -59,3 +59,21 @@ fn the_administrator_may_name_other_protocols() {
     assert!(house.openssl(&["-alpn", "mail"], false).contains("ALPN protocol: mail"));
     assert!(house.openssl(&["-alpn", "imap"], false).contains("alert no application protocol"));
 }
+
+#[test]
+fn version_1_2_can_be_switched_off_also_behind_stls_alone() {
+    let mut house =
+        House::new(MESSAGE, &[("TLS_PROTOCOL", "TLSv1.3"), ("TLS_STARTTLS_PROTOCOL", "TLSv1.2++")]);
+    for (version, stls, is_spoken) in [
+        ("-tls1_3", false, true),
+        ("-tls1_2", false, false),
+        ("-tls1_3", true, true),
+        ("-tls1_2", true, true),
+    ] {
+        let said = house.openssl(&[version], stls);
+        assert_eq!(said.contains("+OK logged in."), is_spoken, "{version}: {said}");
+    }
+    let mut house = House::new(MESSAGE, &[("TLS_PROTOCOL", "SSL3")]);
+    assert!(house.openssl(&["-tls1_2"], true).contains("+OK logged in."));
+    assert_eq!(house.log().matches("TLS_PROTOCOL=SSL3: 1.2 and 1.3 are spoken").count(), 1);
+}

@@ -63,8 +63,7 @@ impl House {
 
     /// Ends the service and starts it with another certificate, or the same one.
     pub(crate) fn serve_again(&mut self, chain: &Path, key: &Path) {
-        // The one that goes has read its own by now.
-        drop(self.service.connect().unwrap());
+        self.until_ready();
         let (own_chain, own_key) = self.certificates.server();
         for (from, to) in [(chain, own_chain), (key, own_key)] {
             fs::write(to, fs::read(from).unwrap()).unwrap();
@@ -74,7 +73,7 @@ impl House {
 
     /// Ends the service and starts it with other settings.
     pub(crate) fn start_again(&mut self, environment: &[(&str, &str)]) {
-        drop(self.service.connect().unwrap());
+        self.until_ready();
         self.environment = owned(environment);
         self.start();
     }
@@ -131,6 +130,12 @@ impl House {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.stand.log()).unwrap()
+    }
+
+    /// Waits until it lets clients in: it has read its files then, which it has
+    /// not when it begins to listen.
+    pub(crate) fn until_ready(&self) {
+        self.until_log_has("INFO: ready, pid=", 1);
     }
 
     /// Waits until `words` are so many times in the log.

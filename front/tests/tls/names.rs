@@ -46,6 +46,7 @@ impl House {
 #[test]
 fn a_client_is_shown_the_certificate_of_the_name_that_it_asks_for() {
     let mut house = House::with_message(b"Subject: one\n\nhello\n");
+    house.until_ready();
     house.add("mail.example.org", "mail.example.org");
     // Only now are they looked at.
     let asking = ["-servername", "mail.example.org"];
@@ -64,8 +65,8 @@ fn a_client_is_shown_the_certificate_of_the_name_that_it_asks_for() {
 #[test]
 fn an_address_may_have_a_certificate_of_its_own_and_a_name_counts_more() {
     let mut house = House::with_message(b"Subject: one\n\nhello\n");
+    house.until_ready();
     let own = house.service.tls_address().ip().to_string();
-    drop(house.service.connect_for_tls().unwrap());
     house.add(&own, &own);
     house.add("mail.example.org", "mail.example.org");
     house.reload();
@@ -79,12 +80,12 @@ fn an_address_may_have_a_certificate_of_its_own_and_a_name_counts_more() {
 #[test]
 fn one_that_is_not_good_is_said_to_be_none_and_the_others_are_shown() {
     let mut house = House::with_message(b"Subject: one\n\nhello\n");
+    house.until_ready();
     house.add("mail.example.org", "mail.example.org");
     house.add("wrong.example.org", "right.example.org");
     let chain = house.certificates.server().0;
     fs::write(beside(&chain, "broken.example.org"), "-----BEGIN CERTIFICATE-----\n").unwrap();
     fs::create_dir(beside(&chain, "directory.example.org")).unwrap();
-    drop(house.service.connect().unwrap());
     house.reload();
     for line in [
         "TLS: nobody is shown the certificate of broken.example.org: ",

@@ -12,6 +12,7 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::client::{Client, State};
 use super::proxied::Treatment;
+use super::tls::Opening;
 use super::whence::Whence;
 use super::{FIRST_CLIENT, FIRST_LISTENER, Front};
 use crate::log;
@@ -136,7 +137,7 @@ impl Front {
         client.header = Reader::default();
         client.state = State::Talking;
         match implicit_tls {
-            true => self.begin_tls(token),
+            true => self.begin_tls(token, Opening::Implicit),
             false => client.greet(),
         }
     }

@@ -9,7 +9,7 @@ use authlib::printable::reason;
 use rustix::event::epoll;
 
 use super::Front;
-use super::tls::Session;
+use super::tls::{Opening, Session};
 use super::tunnel::Tunnel;
 use crate::environment;
 use crate::log;
@@ -35,9 +35,9 @@ impl Front {
     }
 
     /// Has a client shake hands next, in its time for that (ledger 141).
-    pub(super) fn begin_tls(&mut self, token: u64) {
+    pub(super) fn begin_tls(&mut self, token: u64, opening: Opening) {
         let Some(local) = self.clients.get(token).map(|client| client.local()) else { return };
-        let session = self.new_session(local);
+        let session = self.new_session(local, opening);
         let Some(client) = self.clients.get(token) else { return };
         client.begin_tls(session);
         let end = client.login_ends().min(Instant::now() + self.handshake_patience);
@@ -52,8 +52,8 @@ impl Front {
     }
 
     /// TLS with one more client, if that can be had.
-    fn new_session(&self, local: Option<IpAddr>) -> Option<Box<dyn Session>> {
-        let session = self.tls.as_ref()?.session(local);
+    fn new_session(&self, local: Option<IpAddr>, opening: Opening) -> Option<Box<dyn Session>> {
+        let session = self.tls.as_ref()?.session(local, opening);
         session.inspect_err(|reason| log::error(&format_args!("TLS: {reason}"))).ok()
     }
 

@@ -12,6 +12,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Front;
 use super::client::State;
+use super::tls::Opening;
 use crate::log::{self, Peer};
 use crate::login::conversation::Next;
 use crate::mailbox::Client as _;
@@ -80,7 +81,7 @@ impl Front {
                 let until = client.failed();
                 self.clients.set_deadline(token, until);
             }
-            Next::StartTls => self.begin_tls(token),
+            Next::StartTls => self.begin_tls(token, Opening::Stls),
             Next::Close(_) => client.state = State::Closing,
         }
     }

@@ -30,14 +30,23 @@ pub struct Made {
     pub remarks: Vec<String>,
 }
 
-/// The server's side of TLS, with a certificate.
+/// How a client has come to speak TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With its first octet.
+    Implicit,
+    /// It has said STLS.
+    Stls,
+}
+
+/// The server's side of TLS, with certificates.
 pub trait Server {
     /// A session with a client that has come in at the address `local` and said
     /// nothing yet.
     ///
     /// # Errors
     /// A line for the log.
-    fn session(&self, local: Option<IpAddr>) -> Result<Box<dyn Session>, String>;
+    fn session(&self, local: Option<IpAddr>, opening: Opening) -> Result<Box<dyn Session>, String>;
 
     /// With these keys tickets are sealed and opened from now on; without any no
     /// session can be resumed.
