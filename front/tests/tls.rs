@@ -17,6 +17,8 @@ mod house;
 mod names;
 #[path = "tls/own.rs"]
 mod own;
+#[path = "tls/renewed.rs"]
+mod renewed;
 #[path = "tls/resumed.rs"]
 mod resumed;
 #[path = "tls/scanners.rs"]

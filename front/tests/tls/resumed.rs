@@ -9,14 +9,14 @@ use nix::unistd::Pid;
 use crate::house::House;
 
 /// A client with a session to resume, by a version of TLS and one of the ways in.
-struct Client {
+pub(crate) struct Client {
     version: &'static str,
     stls: bool,
     session: PathBuf,
 }
 
 /// All of them, each with a session of `house`.
-fn clients(house: &mut House) -> Vec<Client> {
+pub(crate) fn clients(house: &mut House) -> Vec<Client> {
     let mut clients = Vec::new();
     for (version, stls) in [("-tls1_2", true), ("-tls1_2", false), ("-tls1_3", true), ("-tls1_3", false)] {
         let session = house.directory().join(format!("session{version}-{stls}"));
@@ -28,7 +28,7 @@ fn clients(house: &mut House) -> Vec<Client> {
 }
 
 /// Whether each of them resumes its session; all do, or none.
-fn resume(house: &mut House, clients: &[Client]) -> bool {
+pub(crate) fn resume(house: &mut House, clients: &[Client]) -> bool {
     let mut reused = Vec::new();
     for Client { version, stls, session } in clients {
         let said = house.openssl(&[version, "-sess_in", session.to_str().unwrap()], *stls);

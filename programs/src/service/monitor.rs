@@ -19,6 +19,7 @@ mod parts;
 mod pause;
 mod plan;
 mod proxies;
+mod renewal;
 mod requests;
 mod sessions;
 mod succession;
@@ -211,6 +212,7 @@ impl Monitor {
         }
         self.sessions.forget_the_gone(&mut self.parts);
         self.turn_ticket_keys();
+        self.renew_certificates();
         self.fill();
         self.parts.retire_idle(IDLE);
         let wanted = [self.serving.as_ref().map(|one| one.number), self.trial.as_ref().map(Trial::number)];

@@ -43,3 +43,11 @@ pub(super) fn unseal(memory: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
     memory.read_exact_at(&mut octets, 0)?;
     Ok(octets)
 }
+
+/// Whether both hold the same.
+///
+/// # Errors
+/// As [`unseal`].
+pub(super) fn are_same(one: &OwnedFd, other: &OwnedFd) -> io::Result<bool> {
+    Ok(*unseal(one.try_clone()?)? == *unseal(other.try_clone()?)?)
+}

@@ -10,10 +10,12 @@ use authlib::printable::reason;
 use super::super::assay::Assay;
 use super::files::Certificate;
 use super::generation::front_ids;
+use super::renewal::Renewal;
 
 /// The certificates of the service.
 pub(super) struct Certificates {
-    in_force: OwnedFd,
+    pub(super) in_force: OwnedFd,
+    pub(super) renewal: Renewal,
 }
 
 /// Who tries them.
@@ -33,7 +35,11 @@ impl Certificates {
         let in_force = files.read()?.seal().map_err(|error| reason(&error))?;
         let trial =
             assayer.begin(&in_force).map_err(|error| format!("postrider-cert: {}", reason(&error)))?;
-        if trial.wait() { Ok(Certificates { in_force }) } else { Err("there is no TLS".to_owned()) }
+        if trial.wait() {
+            Ok(Certificates { in_force, renewal: Renewal::new() })
+        } else {
+            Err("there is no TLS".to_owned())
+        }
     }
 
     /// A descriptor for one more front.
@@ -60,7 +66,11 @@ pub(in crate::service) fn try_out(
 }
 
 impl Assayer<'_> {
-    fn begin(&self, material: &OwnedFd) -> io::Result<Assay> {
+    /// Begins their trial.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub(super) fn begin(&self, material: &OwnedFd) -> io::Result<Assay> {
         let program: PathBuf = self.programs.join("postrider-cert");
         Assay::begin(&program, self.ids, self.environment.iter().cloned(), material)
     }

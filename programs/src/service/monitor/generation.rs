@@ -2,6 +2,7 @@
 //! fronts, and proxy processes. A new reading makes new ones; the old ones finish what they are at.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use authlib::printable::reason;
 
@@ -18,7 +19,7 @@ use crate::service::listen::Listener;
 pub(super) struct Generation {
     pub(super) number: u64,
     pub(super) plan: Plan,
-    certificates: Option<Certificates>,
+    pub(super) certificates: Option<Certificates>,
     /// What proxy processes need, if there are to be any.
     pub(super) supplies: Option<Supplies>,
 }
@@ -66,7 +67,7 @@ impl Generation {
     /// # Errors
     /// What the system reports.
     pub(super) fn start_front(&self, parts: &mut Parts, sessions: &mut Sessions) -> io::Result<()> {
-        let material = self.certificates.as_ref().map(Certificates::material).transpose()?;
+        let material = self.material()?;
         let front = parts.start(Role::Front, self.number, &self.plan, "postrider-front", &front_ids()?)?;
         if let Some(auth) = self.auth(parts) {
             connect(parts, auth, front)?;
@@ -77,6 +78,14 @@ impl Generation {
         sessions.introduce(parts, front)?;
         parts.ping(front);
         Ok(())
+    }
+
+    /// What TLS is made of, for one more front.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(super) fn material(&self) -> io::Result<Option<OwnedFd>> {
+        self.certificates.as_ref().map(Certificates::material).transpose()
     }
 
     /// Its auth, if it is there.

@@ -133,7 +133,8 @@ impl Monitor {
         }
     }
 
-    fn tell_ticket_keys(&mut self) {
+    /// Gives them to all fronts.
+    pub(super) fn tell_ticket_keys(&mut self) {
         for front in self.parts.all_of(&Role::Front) {
             self.give_ticket_keys(front);
         }

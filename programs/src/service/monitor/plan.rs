@@ -30,6 +30,10 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Listener>,
     /// The certificate of TLS, if it is spoken.
     pub(crate) certificate: Option<Certificate>,
+    /// The same, if it is the service's own to make.
+    pub(crate) own_certificate: Option<PathBuf>,
+    /// How often its files are looked at; never if that is zero.
+    pub(crate) looks_every: Duration,
     /// Where the keys of its tickets are kept.
     pub(crate) tickets: Keeping,
     /// What is needed for accounts whose mail is elsewhere.

@@ -65,6 +65,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         about: "how long a handshake of TLS may take, in seconds; never longer than a login",
     },
     Setting {
+        name: "POSTRIDER_TLS_LOOK_EVERY",
+        readers: &[Monitor],
+        key: Some("tls.look_every"),
+        kind: Number,
+        status: Honoured,
+        default: "60",
+        about: "seconds after which the files of certificates are looked at again; 0: only when the settings are read",
+    },
+    Setting {
         name: "POSTRIDER_TLS_TICKETS",
         readers: &[Monitor],
         key: Some("tls.tickets"),
