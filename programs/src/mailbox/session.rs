@@ -24,8 +24,9 @@ use super::update;
 use crate::log::{self, Counts, Ending};
 
 /// Replies are gathered as long as the client has commands waiting, but not
-/// beyond so many octets.
-const GATHER: usize = 64 * 1024;
+/// beyond so many octets: a client looks at what it has got while we go on. With
+/// twice as many it waits longer than fewer system calls save.
+const GATHER: usize = 32 * 1024;
 
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
