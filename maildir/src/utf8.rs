@@ -83,24 +83,36 @@ impl Headers {
             if matches!(self.place, Place::Decided(_)) {
                 return;
             }
-            self.part_of_line(&bytes[..end]);
-            self.end_of_line();
-            bytes = &bytes[end + 1..];
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            if self.line.is_empty() {
+                self.see(line);
+                self.whole_line(&line[..line.len().min(LONGEST_LINE)]);
+            } else {
+                self.part_of_line(line);
+                let mut whole = std::mem::take(&mut self.line);
+                self.whole_line(&whole);
+                whole.clear();
+                self.line = whole;
+            }
+            bytes = rest;
         }
         self.part_of_line(bytes);
     }
 
-    fn part_of_line(&mut self, bytes: &[u8]) {
+    fn see(&mut self, bytes: &[u8]) {
         if self.place == Place::Header && !bytes.is_ascii() {
             self.place = Place::Decided(true);
         }
+    }
+
+    fn part_of_line(&mut self, bytes: &[u8]) {
+        self.see(bytes);
         let kept = LONGEST_LINE.saturating_sub(self.line.len()).min(bytes.len());
         self.line.extend_from_slice(&bytes[..kept]);
     }
 
-    fn end_of_line(&mut self) {
-        let mut whole = std::mem::take(&mut self.line);
-        let line = whole.strip_suffix(b"\r").unwrap_or(&whole);
+    fn whole_line(&mut self, line: &[u8]) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let place = self.place;
         match place {
             // A part ends at a delimiter, be it in its header.
@@ -109,8 +121,6 @@ impl Headers {
             Place::Header => self.header.line(line),
             Place::Body | Place::Decided(_) => {}
         }
-        whole.clear();
-        self.line = whole;
     }
 
     fn end_of_header(&mut self) {
