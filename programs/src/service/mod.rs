@@ -26,6 +26,7 @@ mod guest;
 mod limits;
 mod listen;
 pub mod mailbox;
+mod manager;
 pub mod material;
 mod monitor;
 mod options;

@@ -53,6 +53,7 @@ use self::succession::{PREDECESSOR, SUCCESSOR, Succession};
 use self::trial::Trial;
 use super::fields::Malformed;
 use super::guest;
+use super::manager::{Manager, State};
 use super::report::Report;
 use super::sockets::Sockets;
 use super::succession::{Inheritance, Predecessor};
@@ -105,6 +106,9 @@ pub(crate) struct Monitor {
     /// What the one before has listened at, until the settings are read.
     inherited: Sockets,
     farewell: Option<Farewell>,
+    manager: Manager,
+    /// When the manager is to hear of us again.
+    beats_at: Instant,
 }
 
 /// When what has ended is started again.
@@ -147,6 +151,8 @@ impl Monitor {
             predecessor: inheritance.predecessor,
             inherited: inheritance.open,
             farewell: None,
+            manager: Manager::from_environment(),
+            beats_at: Instant::now(),
         };
         monitor.watch_predecessor().map_err(|error| reason(&error))?;
         monitor.begin_trial()?;
@@ -166,7 +172,10 @@ impl Monitor {
                         return Ok(());
                     }
                 }
-                None => self.go_on()?,
+                None => {
+                    self.go_on()?;
+                    self.show_life();
+                }
             }
         }
     }
@@ -174,7 +183,7 @@ impl Monitor {
     /// Waits until there is something to hear, at most a tick, and hears it.
     fn hear_all(&mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
-        match epoll::wait(&self.parts, rustix::buffer::spare_capacity(&mut events), Some(&TICK)) {
+        match epoll::wait(&self.parts, rustix::buffer::spare_capacity(&mut events), Some(&self.pause())) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -189,6 +198,27 @@ impl Monitor {
         }
         self.office.send_away_the_slow();
         Ok(())
+    }
+
+    /// How long to wait at the most.
+    fn pause(&self) -> Timespec {
+        let Some(_) = self.manager.beat else { return TICK };
+        let left = self.beats_at.saturating_duration_since(Instant::now());
+        match left.is_zero() || left >= Duration::from_secs(1) {
+            true => TICK,
+            false => Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() },
+        }
+    }
+
+    /// Lets the manager know that all is well, if all processes have answered since the
+    /// last time. If not, it hears nothing, and restarts the service.
+    fn show_life(&mut self) {
+        let (Some(beat), now) = (self.manager.beat, Instant::now()) else { return };
+        if self.serving.is_some() && self.beats_at <= now && self.parts.have_answered() {
+            self.manager.tell(State::Alive);
+            self.parts.ask_all();
+            self.beats_at = now + beat;
+        }
     }
 
     /// Does what time asks for, each tick and where a process has come or gone: a
@@ -278,7 +308,7 @@ impl Monitor {
         match role {
             Role::Mailbox(_) => self.session_ended(token, &message)?,
             Role::Auth | Role::Front | Role::Proxy => match (Report::decode(&message)?, role) {
-                (Some(Report::Alive(_)), _) => self.has_answered(token, role),
+                (Some(Report::Alive(ping)), _) => self.has_answered(token, role, ping),
                 (Some(Report::Cannot(reason)), _) => self.lose(token, &reason),
                 (None, Role::Auth) => self.tickets.add(Issued::decode(&message)?, Instant::now()),
                 (None, Role::Proxy) => self.session_ended(token, &message)?,
@@ -296,8 +326,8 @@ impl Monitor {
     }
 
     /// A process is ready. Where it is one more of those that serve, it serves.
-    fn has_answered(&mut self, token: Token, role: &Role) {
-        if !self.parts.has_answered(token) {
+    fn has_answered(&mut self, token: Token, role: &Role, ping: u64) {
+        if !self.parts.has_answered(token, ping) {
             return;
         }
         self.look_soon();

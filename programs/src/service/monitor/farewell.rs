@@ -10,6 +10,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::manager::State;
 use super::super::order::Strangers;
 use super::Monitor;
 use super::parts::Role;
@@ -41,6 +42,7 @@ impl Monitor {
             predecessor.dismiss();
         }
         self.office.no_more_trials(&Err(SHUTTING_DOWN.to_owned()));
+        self.manager.tell(State::Stopping);
         self.let_nobody_in(Strangers::AreSentAway);
         let patience = self.serving.as_ref().map_or(Duration::ZERO, |serving| serving.plan.farewell);
         log::line(format_args!("INFO: {SHUTTING_DOWN}"));

@@ -82,6 +82,9 @@ struct Process {
     waits_for_room: bool,
     /// Sessions that it has; only mailbox and proxy processes have any.
     sessions: usize,
+    /// The last ping that it was sent, and the last that it has answered.
+    asked: u64,
+    answered: u64,
     started: Instant,
     /// Since when it has none.
     idle_since: Instant,
@@ -115,13 +118,14 @@ pub(super) struct Parts {
     /// Processes whose wire is closed.
     leaving: Vec<Child>,
     last_token: Token,
+    last_ping: u64,
 }
 
 impl Parts {
     /// None yet. Their tokens are larger than `reserved`.
     pub(super) fn new(epoll: OwnedFd, reserved: Token) -> Parts {
         let (all, mailboxes, auths) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Parts { epoll, all, mailboxes, auths, leaving: Vec::new(), last_token: reserved }
+        Parts { epoll, all, mailboxes, auths, leaving: Vec::new(), last_token: reserved, last_ping: 0 }
     }
 
     /// Starts `program` with `words`, one of the `generation` of `plan`.
@@ -165,6 +169,8 @@ impl Parts {
             part,
             waits_for_room: false,
             sessions: 0,
+            asked: 0,
+            answered: 0,
             started: now,
             idle_since: now,
         };
@@ -231,14 +237,32 @@ impl Parts {
         self.mailboxes.len()
     }
 
+    /// Asks all who are ready whether they are well.
+    pub(super) fn ask_all(&mut self) {
+        self.last_ping += 1;
+        let ping = self.last_ping;
+        for token in self.tokens(|process| process.stage == Stage::Ready && !process.role.is_mailbox()) {
+            self.order(token, Order::Ping(ping));
+            if let Some(process) = self.all.get_mut(&token) {
+                process.asked = ping;
+            }
+        }
+    }
+
+    /// Whether all who were asked have answered, but for those who leave.
+    pub(super) fn have_answered(&self) -> bool {
+        self.all.values().all(|process| process.stage == Stage::Leaving || process.answered >= process.asked)
+    }
+
     /// Asks a process to say that it is ready.
     pub(super) fn ping(&mut self, token: Token) {
         self.order(token, Order::Ping(0));
     }
 
-    /// It has said so; whether that is news.
-    pub(super) fn has_answered(&mut self, token: Token) -> bool {
+    /// It has said so, to that ping; whether that is news.
+    pub(super) fn has_answered(&mut self, token: Token, ping: u64) -> bool {
         let Some(process) = self.all.get_mut(&token) else { return false };
+        process.answered = ping;
         let was_starting = process.stage == Stage::Starting;
         if was_starting {
             process.stage = Stage::Ready;

@@ -16,6 +16,7 @@ use authlib::printable::reason;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::super::dismissal::Dismissal;
+use super::super::manager::State;
 use super::super::order::Strangers;
 use super::super::part::Part;
 use super::super::report::Report;
@@ -159,6 +160,8 @@ impl Monitor {
     fn succeed(&mut self) {
         let Some(Succession { part, visitor, .. }) = &self.succession else { return };
         let (visitor, said) = (*visitor, format!("process {} serves now", part.pid()));
+        // From now on it is for the other one to tell.
+        std::mem::take(&mut self.manager).tell(State::Followed(part.pid()));
         log::line(format_args!("INFO: {said}; sessions that are here go on"));
         self.office.close(&self.parts);
         self.let_nobody_in(Strangers::MayFinish);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use authlib::printable::reason;
 
 use super::super::listen::Address;
+use super::super::manager::State;
 use super::super::order::Strangers;
 use super::Monitor;
 use super::generation::Generation;
@@ -46,6 +47,9 @@ impl Monitor {
         self.last_generation += 1;
         let number = self.last_generation;
         self.office.trial_begins(number);
+        if self.serving.is_some() {
+            self.manager.tell(State::Reloading);
+        }
         let open = match &self.serving {
             Some(serving) => serving.plan.sockets(),
             None => Ok(std::mem::take(&mut self.inherited)),
@@ -99,8 +103,10 @@ impl Monitor {
         announce(&new.plan, old.as_ref().map(|old| &old.plan));
         self.office.open(&new.plan.environments.directory, parts);
         self.office.trial_ends(new.number, &Ok(IN_FORCE.to_owned()));
-        if let (None, Some(predecessor)) = (&old, &self.predecessor) {
-            predecessor.is_followed();
+        match (&old, &self.predecessor) {
+            // The other one tells the manager, who believes nobody else so far.
+            (None, Some(predecessor)) => predecessor.is_followed(),
+            _ => self.manager.tell(State::Ready("serving")),
         }
         self.refused = None;
         self.pauses = Default::default();
@@ -120,6 +126,7 @@ impl Monitor {
         }
         let said = format!("the settings stay as they were: {reason}");
         log::error(&said);
+        self.manager.tell(State::Ready(&said));
         self.office.trial_ends(generation, &Err(said));
         self.refused = Some((Instant::now(), reason.to_owned()));
         Ok(())

@@ -29,11 +29,10 @@ const TCPDOPTS: &str = "
     -maxperc -nodnslookup -noidentlookup -pid -stop -restart -stderr -stderrlogger -stderrloggername -proxy";
 
 /// What looks like a variable in the sources and is none of the service's.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 7] = [
     "POSTRIDER_NAMES",
     "POSTRIDER_ONLY_MAILDIR",
     "POSTRIDER_SUCCESSOR_OF",
-    "WATCHDOG_PID",
     "XDG_DATA_HOME",
     "CARGO_PKG_VERSION",
     "CARGO_BIN_EXE_postrider",

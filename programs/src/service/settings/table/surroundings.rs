@@ -12,6 +12,8 @@ const fn passed_on(name: &'static str, readers: &'static [Reader], about: &'stat
 
 const SOCKETS: &str = "the sockets that systemd has opened (sd_listen_fds(3), [where it listens](serve.md#where-it-listens)); not passed on";
 
+const MANAGER: &str = "what systemd wants to hear of the service (sd_notify(3), [under systemd](serve.md#under-systemd)); not passed on";
+
 pub(super) const SETTINGS: &[Setting] = &[
     passed_on(
         "PATH",
@@ -22,6 +24,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     passed_on("LISTEN_PID", &[Monitor], SOCKETS),
     passed_on("LISTEN_FDNAMES", &[Monitor], SOCKETS),
     passed_on("LISTEN_PIDFDID", &[Monitor], SOCKETS),
+    passed_on("NOTIFY_SOCKET", &[Monitor], MANAGER),
+    passed_on("WATCHDOG_USEC", &[Monitor], MANAGER),
+    passed_on("WATCHDOG_PID", &[Monitor], MANAGER),
     passed_on("HOME", &[Auth], "where `authpgsql` looks for its password file"),
     passed_on("TZ", &[Auth, Mailbox], "the time zone of such programs"),
     passed_on(
