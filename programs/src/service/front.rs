@@ -152,7 +152,7 @@ impl Front {
                         self.accept(token, now);
                     }
                     token => match tunnels::client_of(token) {
-                        Some(client) => self.pump(client),
+                        Some((client, ready)) => self.pump(client, ready),
                         None => self.hear_client(token, event.flags),
                     },
                 }

@@ -1,11 +1,12 @@
 //! A client's socket, never waited for.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, SocketType, recv, send,
+    sendmsg, shutdown, socketpair,
 };
 
 use crate::mailbox::Client;
@@ -40,6 +41,23 @@ impl Stream {
             Ok((octets, _)) => Ok(Some(octets)),
             Err(Errno::INTR | Errno::AGAIN) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives `parts`, one behind the other, as octets that leave together; how many,
+    /// or `None` if there is no room.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn give_all(&self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        loop {
+            match sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), flags) {
+                Ok(octets) => return Ok(Some(octets)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

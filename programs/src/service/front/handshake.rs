@@ -10,7 +10,7 @@ use rustix::event::epoll;
 
 use super::Front;
 use super::tls::{Opening, Session};
-use super::tunnel::Tunnel;
+use super::tunnel::{Ready, Tunnel};
 use crate::environment;
 use crate::log;
 use crate::service::material::Material;
@@ -88,12 +88,13 @@ impl Front {
         }
         self.clients.set_deadline(token, end);
         self.go_on(token);
-        self.pump(token);
+        // What the client has said behind its handshake is in the session already.
+        self.pump(token, Ready::Inner);
         Ok(())
     }
 
-    pub(super) fn pump(&mut self, token: u64) {
-        if let Err(error) = self.tunnels.pump(token, &self.epoll) {
+    pub(super) fn pump(&mut self, token: u64, ready: Ready) {
+        if let Err(error) = self.tunnels.pump(token, ready, &self.epoll) {
             log::error(&format_args!("epoll_ctl: {}", reason(&error)));
         }
     }

@@ -8,7 +8,7 @@
 //! A session does no I/O of its own. That is for the front, which shakes hands
 //! and then pumps.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::IpAddr;
 
 use authlib::sasl::Channel;
@@ -106,22 +106,25 @@ pub(in crate::service) fn shake(
     session: &mut dyn Session,
     network: &Stream,
 ) -> io::Result<Option<EventFlags>> {
-    loop {
-        if !flush(session, network)? {
-            return Ok(Some(EventFlags::OUT));
+    if !flush(session, network)? {
+        return Ok(Some(EventFlags::OUT));
+    }
+    if !session.is_handshaking() {
+        return Ok(None);
+    }
+    match session.read_tls(&mut Network(network)) {
+        Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(EventFlags::IN)),
+        Err(error) => {
+            let _alert = flush(session, network);
+            return Err(error);
         }
-        if !session.is_handshaking() {
-            return Ok(None);
-        }
-        match session.read_tls(&mut Network(network)) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(EventFlags::IN)),
-            Err(error) => {
-                let _alert = flush(session, network);
-                return Err(error);
-            }
-        }
+    }
+    // What else has come is told by epoll(7) once more.
+    match flush(session, network)? {
+        false => Ok(Some(EventFlags::OUT)),
+        true => Ok(session.is_handshaking().then_some(EventFlags::IN)),
     }
 }
 
@@ -152,6 +155,11 @@ impl Read for Network<'_> {
 impl Write for Network<'_> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.0.give(octets)?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+
+    /// A flight of a handshake is several records, which leave in one segment.
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.give_all(parts)?.ok_or_else(|| ErrorKind::WouldBlock.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {

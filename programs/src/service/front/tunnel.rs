@@ -24,6 +24,16 @@ const CHUNK: usize = 16 * 1024;
 /// So many times, before others have their turn.
 const ROUNDS: usize = 8;
 
+/// Which socket of a tunnel has something, or room for something. What the other
+/// one has is not asked for: epoll(7) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// The client's.
+    Network,
+    /// That of the conversation, or of the session.
+    Inner,
+}
+
 /// A tunnel in use.
 pub(super) struct Tunnel {
     pub(super) network: Side,
@@ -45,16 +55,19 @@ impl Tunnel {
         Tunnel { network, inner, session, waiting: Vec::new(), heard_all: false, said_all: false }
     }
 
-    /// Passes on what there is; whether the tunnel is still needed.
+    /// Passes on what is `ready`; whether the tunnel is still needed.
     ///
     /// # Errors
     /// The client has gone, or speaks no TLS.
-    pub(super) fn pump(&mut self) -> io::Result<bool> {
-        for _ in 0..ROUNDS {
-            let has_said = self.outwards()?;
-            let has_heard = self.inwards()?;
-            if !has_said && !has_heard {
-                break;
+    pub(super) fn pump(&mut self, ready: Ready) -> io::Result<bool> {
+        let has_room = flush(&mut *self.session, &self.network.stream)?;
+        match ready {
+            Ready::Network => self.inwards()?,
+            Ready::Inner => {
+                self.deliver()?;
+                if has_room {
+                    self.outwards()?;
+                }
             }
         }
         Ok(!self.said_all || self.session.wants_write())
@@ -80,40 +93,48 @@ impl Tunnel {
         self.network.stream.close();
     }
 
-    /// From the inner side to the client; whether something has come.
-    fn outwards(&mut self) -> io::Result<bool> {
-        if !flush(&mut *self.session, &self.network.stream)? || self.said_all {
-            return Ok(false);
-        }
+    /// From the inner side to the client, until there is no more for now, or the
+    /// client takes no more.
+    fn outwards(&mut self) -> io::Result<()> {
         let mut buffer = [0; CHUNK];
-        // An inner side that fails has ended.
-        match self.inner.stream.take(&mut buffer).unwrap_or(Some(0)) {
-            None => return Ok(false),
-            Some(0) => {
-                self.said_all = true;
-                self.session.close();
+        for _ in 0..ROUNDS {
+            if self.said_all {
+                break;
             }
-            Some(octets) => self.session.write(&buffer[..octets])?,
+            // An inner side that fails has ended.
+            let Some(octets) = self.inner.stream.take(&mut buffer).unwrap_or(Some(0)) else { break };
+            match octets {
+                0 => {
+                    self.said_all = true;
+                    self.session.close();
+                }
+                _ => self.session.write(&buffer[..octets])?,
+            }
+            // What fills no record was all there was.
+            if !flush(&mut *self.session, &self.network.stream)? || octets < CHUNK {
+                break;
+            }
         }
-        flush(&mut *self.session, &self.network.stream)?;
-        Ok(true)
+        Ok(())
     }
 
-    /// From the client to the inner side; whether something has come.
-    fn inwards(&mut self) -> io::Result<bool> {
+    /// From the client to the inner side.
+    fn inwards(&mut self) -> io::Result<()> {
         if !self.deliver()? || self.heard_all || !self.session.wants_read() {
-            return Ok(false);
+            return Ok(());
         }
         match self.session.read_tls(&mut Network(&self.network.stream)) {
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => {
                 let _alert = flush(&mut *self.session, &self.network.stream);
                 return Err(error);
             }
         }
         self.deliver()?;
-        Ok(true)
+        // TLS itself may have to answer.
+        flush(&mut *self.session, &self.network.stream)?;
+        Ok(())
     }
 
     /// Gives plaintext to the inner side; whether that has taken all there is.

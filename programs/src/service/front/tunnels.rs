@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::tunnel::Tunnel;
+use super::tunnel::{Ready, Tunnel};
 
 /// Marks the token of a tunnel's socket to the network.
 const NETWORK: u64 = 1 << 62;
@@ -26,9 +26,15 @@ pub(super) struct Tunnels {
     ending: VecDeque<(Instant, u64)>,
 }
 
-/// The client whose tunnel has the socket with `token`, if one has.
-pub(super) fn client_of(token: u64) -> Option<u64> {
-    (token & (NETWORK | INNER) != 0).then_some(token & !(NETWORK | INNER))
+/// The client whose tunnel has the socket with `token`, if one has, and which of
+/// its sockets that is.
+pub(super) fn client_of(token: u64) -> Option<(u64, Ready)> {
+    let ready = match token & (NETWORK | INNER) {
+        NETWORK => Ready::Network,
+        INNER => Ready::Inner,
+        _ => return None,
+    };
+    Some((token & !(NETWORK | INNER), ready))
 }
 
 impl Tunnels {
@@ -42,16 +48,16 @@ impl Tunnels {
         self.all.len()
     }
 
-    /// Passes on what the tunnel of the client `token` has, and ends it if it is
-    /// over.
+    /// Passes on what the tunnel of the client `token` has where it is `ready`, and
+    /// ends it if it is over.
     ///
     /// # Errors
     /// What epoll_ctl(2) reports; the tunnel has ended.
-    pub(super) fn pump(&mut self, token: u64, epoll: &OwnedFd) -> io::Result<()> {
+    pub(super) fn pump(&mut self, token: u64, ready: Ready, epoll: &OwnedFd) -> io::Result<()> {
         let Some(tunnel) = self.all.get_mut(&token) else { return Ok(()) };
         let was_ending = tunnel.has_said_all();
         // One that fails has lost its client, or speaks no TLS with it.
-        let watched = match tunnel.pump() {
+        let watched = match tunnel.pump(ready) {
             Ok(true) => watch(tunnel, token, epoll),
             Ok(false) | Err(_) => {
                 self.end(token);
