@@ -5,7 +5,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use authlib::printable::reason;
@@ -74,9 +74,8 @@ fn make(file: &Path, put: impl Fn(&Path, &Path) -> io::Result<()>) -> Result<Str
     let names = usual_names();
     let wish = Wish { file: file.to_owned(), names, days: DAYS, kind: Kind::Ecdsa, group: None };
     let pem = wish.pem().map_err(|error| format!("the certificate: {error}\n"))?;
-    let mut new = file.as_os_str().to_owned();
-    new.push(format!(".{}", std::process::id()));
-    let new = PathBuf::from(new);
+    // Not `pop3d.pem.NAME`, which would be the certificate of a name.
+    let new = file.with_file_name(format!(".certificate.{}", std::process::id()));
     let done = write(&new, &pem).and_then(|()| put(&new, file));
     let _only_its_other_name_is_wanted = fs::remove_file(&new);
     match done {
