@@ -288,6 +288,26 @@ fn a_proxy_process_that_ends_takes_its_sessions_along_and_nobody_elses() {
 }
 
 #[test]
+fn a_proxy_process_without_anybody_to_look_names_up_is_replaced_and_its_sessions_stay() {
+    let backend = Backend::new(&[], &[]);
+    let port = at_localhost(backend.service.address());
+    let environment = [("POSTRIDER_PROXY_PORT", port.as_str()), ("POSTRIDER_PROXY_TLS", "none")];
+    let mut house = House::named("localhost", &environment);
+    let mut client = house.log_in_again();
+    let proxies = house.processes("postrider-proxy");
+    let names: Vec<i32> = proxies.iter().flat_map(|pid| house::children(*pid)).collect();
+    end(&names);
+    house.until_log_has("ERR: a proxy process leaves: who looks names up for it has gone", proxies.len());
+    house.log_in_again().quit().unwrap();
+    assert_eq!(client.command("STAT").unwrap(), "+OK 1 23");
+    client.quit().unwrap();
+    house.until("the old ones are gone", |house| {
+        let there = house.processes("postrider-proxy");
+        there.len() == proxies.len() && there.iter().all(|pid| !proxies.contains(pid))
+    });
+}
+
+#[test]
 fn settings_are_read_again_and_sessions_that_go_through_stay() {
     let backend = Backend::new(&[], &[]);
     let trusted = backend.stand.log().with_file_name("authorities.pem");

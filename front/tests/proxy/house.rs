@@ -109,14 +109,12 @@ impl House {
 
     /// The processes called `name` that the service has started.
     pub(crate) fn processes(&mut self, name: &str) -> Vec<i32> {
-        let pid = self.service.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         let is_called = |pid: &i32| {
             // The kernel keeps fifteen octets of a name.
             let shown = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             name.starts_with(shown.trim_end()) && shown.len() > "postrider\n".len()
         };
-        children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_called).collect()
+        children(self.service.pid().cast_signed()).into_iter().filter(is_called).collect()
     }
 
     /// Logs in, as soon as that can be done again.
@@ -136,6 +134,12 @@ impl House {
 pub(crate) fn message() -> Entry {
     let octets = b"Subject: one\n\nhello\n".to_vec();
     Entry { path: "new/1.message".to_owned(), kind: Kind::File(octets) }
+}
+
+/// The processes that `pid` has started.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 /// Ends processes at once.

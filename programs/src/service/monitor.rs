@@ -309,7 +309,8 @@ impl Monitor {
             Role::Mailbox(_) => self.session_ended(token, &message)?,
             Role::Auth | Role::Front | Role::Proxy => match (Report::decode(&message)?, role) {
                 (Some(Report::Alive(ping)), _) => self.has_answered(token, role, ping),
-                (Some(Report::Cannot(reason)), _) => self.lose(token, &reason),
+                (Some(Report::Leaves(reason)), Role::Proxy) => self.replace_proxy(token, &reason),
+                (Some(Report::Cannot(reason) | Report::Leaves(reason)), _) => self.lose(token, &reason),
                 (None, Role::Auth) => self.tickets.add(Issued::decode(&message)?, Instant::now()),
                 (None, Role::Proxy) => self.session_ended(token, &message)?,
                 (None, _) => self.admit(token, Shown::decode(&message)?, descriptor),

@@ -131,7 +131,7 @@ impl Proxy {
                 match event.data.u64() {
                     MONITOR => self.hear_monitor()?,
                     AUTH => self.hear_auth(now)?,
-                    RESOLVER => self.sessions.hear_resolver(now)?,
+                    RESOLVER => self.hear_resolver(now)?,
                     token => self.sessions.hear(token),
                 }
             }
@@ -163,6 +163,19 @@ impl Proxy {
             }
         }
         Ok(())
+    }
+
+    /// Takes answers to names. When nobody is left to ask, nobody else is taken in:
+    /// this process starts no programs any more, and the next one does.
+    fn hear_resolver(&mut self, now: Instant) -> io::Result<()> {
+        if self.sessions.hear_resolver(now) {
+            return Ok(());
+        }
+        epoll::delete(&self.sessions, &self.sessions.resolver)?;
+        // auth sends others on its errands.
+        self.auth = None;
+        let why = "who looks names up for it has gone".to_owned();
+        if Report::Leaves(why.clone()).send(&self.monitor) { Ok(()) } else { Err(io::Error::other(why)) }
     }
 
     fn leave(&mut self, dismissal: Dismissal) {

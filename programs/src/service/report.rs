@@ -1,4 +1,4 @@
-//! What auth and the fronts tell the monitor of themselves: that they are well,
+//! What auth, proxy processes and the fronts tell the monitor of themselves: that they are well,
 //! or why they cannot serve.
 
 use std::fmt::Display;
@@ -17,10 +17,13 @@ pub(super) enum Report {
     Alive(u64),
     /// It cannot serve, for this reason, and ends.
     Cannot(String),
+    /// It can take nobody else in, for this reason; who is there may stay.
+    Leaves(String),
 }
 
 const ALIVE: u8 = b'V';
 const CANNOT: u8 = b'X';
+const LEAVES: u8 = b'L';
 
 impl Report {
     /// The message.
@@ -28,6 +31,7 @@ impl Report {
         match self {
             Report::Alive(ping) => Writer::new(ALIVE).number(*ping).message(),
             Report::Cannot(reason) => Writer::new(CANNOT).octets(reason.as_bytes()).message(),
+            Report::Leaves(reason) => Writer::new(LEAVES).octets(reason.as_bytes()).message(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Report {
             ALIVE => Report::Alive(fields.number()?),
             // Its sender may have been taken over.
             CANNOT => Report::Cannot(log::Harmless(fields.octets()?).to_string()),
+            LEAVES => Report::Leaves(log::Harmless(fields.octets()?).to_string()),
             _ => return Ok(None),
         };
         fields.end()?;
@@ -71,7 +76,8 @@ mod tests {
 
     #[test]
     fn reports_arrive_as_they_left_and_other_messages_are_none() {
-        for report in [Report::Alive(7), Report::Cannot("no certificate".to_owned())] {
+        let reason = || "no certificate".to_owned();
+        for report in [Report::Alive(7), Report::Cannot(reason()), Report::Leaves(reason())] {
             assert_eq!(Report::decode(&report.encode()), Ok(Some(report.clone())));
             assert!(Report::decode(&report.encode()[..3]).is_err());
         }

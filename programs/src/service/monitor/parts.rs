@@ -307,7 +307,9 @@ impl Parts {
         };
         for token in self.tokens(is_unneeded) {
             match self.role(token) {
-                Some(Role::Proxy) => self.retire(token),
+                Some(Role::Proxy) => {
+                    self.retire(token);
+                }
                 _ => self.dismiss(token),
             }
         }
@@ -416,19 +418,21 @@ impl Parts {
     /// Mailbox processes get no more guests, and end when those they have are
     /// gone.
     pub(super) fn retire_mailboxes(&mut self) {
-        self.tokens(|process| process.role.is_mailbox()).into_iter().for_each(|token| self.retire(token));
+        for token in self.tokens(|process| process.role.is_mailbox()) {
+            self.retire(token);
+        }
         self.mailboxes.clear();
     }
 
-    /// One that has sessions gets no more, and ends when those are gone.
-    fn retire(&mut self, token: Token) {
-        if self.is_leaving(token) {
-            return;
+    /// One that has sessions gets no more, and ends when those are gone; how long
+    /// it has lived.
+    pub(super) fn retire(&mut self, token: Token) -> Duration {
+        if !self.is_leaving(token) {
+            self.send(token, Dismissal::WhenEmpty.encode(), None);
         }
-        self.send(token, Dismissal::WhenEmpty.encode(), None);
-        if let Some(process) = self.all.get_mut(&token) {
-            process.stage = Stage::Leaving;
-        }
+        let Some(process) = self.all.get_mut(&token) else { return Duration::ZERO };
+        process.stage = Stage::Leaving;
+        process.started.elapsed()
     }
 
     /// All sessions end now; in mailbox processes when the commands that they are

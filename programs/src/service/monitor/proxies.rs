@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Instant;
 
 use authlib::printable::reason;
 
@@ -127,6 +128,21 @@ fn lend(parts: &mut Parts, auth: Token, proxy: Token) -> io::Result<()> {
 }
 
 impl Monitor {
+    /// A proxy process can take nobody else in. Its sessions stay, and another one
+    /// comes.
+    pub(super) fn replace_proxy(&mut self, proxy: Token, why: &str) {
+        if self.parts.is_leaving(proxy) {
+            return;
+        }
+        if !self.parts.is_ready(proxy) {
+            return self.lose(proxy, why);
+        }
+        self.look_soon();
+        let lived = self.parts.retire(proxy);
+        let pause = self.pauses.proxy.ended(lived, Instant::now()).as_secs();
+        log::error(&format_args!("a proxy process leaves: {why}; another one starts in {pause} s"));
+    }
+
     /// Hands `client` to the proxy process that has its session.
     ///
     /// # Errors

@@ -1,13 +1,12 @@
 //! Every errand of a proxy process, and the sessions that came of them.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use pop3::reply::{self, Reply};
-use rustix::event::epoll::{self, EventFlags};
+use rustix::event::epoll::EventFlags;
 
 use super::backend::Backend;
 use super::login::{Login, Means, Progress};
@@ -34,7 +33,7 @@ const OTHER_DESCRIPTORS: u64 = 64;
 pub(super) struct Sessions {
     epoll: OwnedFd,
     settings: Settings,
-    resolver: Resolver,
+    pub(super) resolver: Resolver,
     pub(super) connector: Option<Box<dyn Connector>>,
     all: HashMap<u64, State>,
     /// Errands whose client is not here.
@@ -138,21 +137,13 @@ impl Sessions {
         }
     }
 
-    /// Names have been looked up.
-    ///
-    /// # Errors
-    /// What epoll_ctl(2) reports.
-    pub(super) fn hear_resolver(&mut self, now: Instant) -> io::Result<()> {
-        let Some(answers) = self.resolver.answered(now) else {
-            // Sessions go on, and so do logins at addresses.
-            log::error(&"who looks names up has gone");
-            epoll::delete(&self.epoll, &self.resolver)?;
-            return Ok(());
-        };
+    /// Names may have been looked up; whether others can be.
+    pub(super) fn hear_resolver(&mut self, now: Instant) -> bool {
+        let Some(answers) = self.resolver.answered(now) else { return false };
         for (tokens, addresses) in answers {
             tokens.into_iter().for_each(|token| self.found(token, addresses.clone()));
         }
-        Ok(())
+        true
     }
 
     fn found(&mut self, token: u64, addresses: super::names::Addresses) {
