@@ -124,11 +124,12 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// One line: address, function, and in parentheses what it belongs to.
+/// One line: address, function, and in parentheses what it belongs to. Where
+/// the C library keeps no frame pointer, a caller has no name; it is left out.
 fn frame(line: &str) -> Option<Frame> {
     let (_, rest) = line.trim().split_once(' ')?;
     let (name, object) = rest.rsplit_once(" (").unwrap_or((rest, ""));
-    Some(Frame { name: plain(name), kernel: object.starts_with("[kernel") })
+    (name != "[unknown]").then(|| Frame { name: plain(name), kernel: object.starts_with("[kernel") })
 }
 
 /// A function's name without the hash that the compiler puts behind it.
@@ -144,8 +145,8 @@ mod tests {
     use super::Stacks;
 
     const SCRIPT: &str = "postrider-front \n\t    42b0 do_syscall_64 ([kernel.kallsyms])\n\t    10 \
-                          front::serve::h0123456789abcdef (/bin/postrider-front)\n\npostrider-front \n\t    \
-                          11 front::serve::h0123456789abcdef (/bin/postrider-front)\n\n";
+                          front::serve::h0123456789abcdef (/bin/postrider-front)\n\t    0 [unknown] \
+                          ([unknown])\n\npostrider-front \n\t    11 front::serve::h0123456789abcdef (/bin/postrider-front)\n\n";
 
     #[test]
     fn samples_of_one_stack_are_one_box_and_what_it_calls_is_on_top() {

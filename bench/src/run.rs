@@ -45,8 +45,8 @@ struct Bench<'b> {
 pub(crate) fn run(built: &Path, scale: &Scale, names: &[String]) -> Result<bool> {
     let begin = Instant::now();
     let machine = report::machine();
+    let scale = &scale.within(more_descriptors()?);
     let scenarios = chosen(scale, names)?;
-    more_descriptors()?;
     let directory = tempfile::Builder::new().prefix("postrider-bench-").tempdir()?;
     let ground = ground::make(directory.path(), built, scale)?;
     let places = Places::start(&ground);
@@ -115,14 +115,15 @@ fn chosen(scale: &Scale, wanted: &[String]) -> Result<Vec<Scenario>> {
 }
 
 /// As many descriptors as the clients need, or as there may be; who is started
-/// has as many.
-fn more_descriptors() -> Result<()> {
+/// has as many. How many that are.
+fn more_descriptors() -> Result<u64> {
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS);
     if most < DESCRIPTORS && setrlimit(Resource::Nofile, limit(DESCRIPTORS)).is_ok() {
-        return Ok(());
+        return Ok(DESCRIPTORS);
     }
-    setrlimit(Resource::Nofile, limit(most)).context("RLIMIT_NOFILE")
+    setrlimit(Resource::Nofile, limit(most)).context("RLIMIT_NOFILE")?;
+    Ok(most)
 }
 
 impl Bench<'_> {

@@ -107,6 +107,15 @@ impl Scale {
         accounts
     }
 
+    /// The same where no process may have more than so many descriptors. The
+    /// client has one for each session; a mailbox process has two, and there is
+    /// one for each core, which are not all equally full.
+    pub(crate) fn within(&self, descriptors: u64) -> Scale {
+        let most = usize::try_from(descriptors).unwrap_or(usize::MAX) / 5 * 4;
+        let idle_growth = self.idle_growth.iter().map(|count| (*count).min(most)).collect();
+        Scale { idle_growth, ..self.clone() }
+    }
+
     /// Idle sessions that Dovecot is asked to hold.
     pub(crate) fn idle_dovecot(&self) -> usize {
         self.idle.min(2 * self.idle_processes)
