@@ -99,7 +99,7 @@ pub(crate) struct Monitor {
     pauses: Pauses,
     office: Office,
     started: Instant,
-    /// How another monitor is started, if one may be.
+    /// How another monitor is started; none follows a demonstration.
     heir: Option<Heir>,
     succession: Option<Succession>,
     predecessor: Option<Predecessor>,
@@ -385,7 +385,8 @@ impl Monitor {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
                 // Whose wire is closed is seen there; who has left is noted each time.
                 Some(Signal::SIGCHLD) => {}
-                Some(Signal::SIGHUP) => self.wants_reload = true,
+                // A demonstration ends with its terminal.
+                Some(Signal::SIGHUP) if self.heir.is_some() => self.wants_reload = true,
                 _ => match self.farewell {
                     None | Some(Farewell::Succeeded) => self.begin_farewell(),
                     Some(_) => self.parts.end_all(),

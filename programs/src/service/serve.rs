@@ -54,7 +54,7 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
             }
         };
     }
-    match Options::parse(words).map(|options| serve(options, Heir::of_this_process().ok())) {
+    match Options::parse(words).map(serve_with_an_heir) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(reason)) => {
             log::error(&format_args!("postrider: {reason}"));
@@ -70,6 +70,11 @@ fn demonstrate() -> Result<(), String> {
     let options = Options::parse(&demo.words())?;
     let _nobody_may_read_it = std::io::stdout().write_all(demo.text().as_bytes());
     serve(options, None)
+}
+
+fn serve_with_an_heir(options: Options) -> Result<(), String> {
+    let heir = Heir::of_this_process().map_err(|error| reason(&error))?;
+    serve(options, Some(heir))
 }
 
 /// Serves until it is told to end, or its `heir` follows it.
