@@ -67,6 +67,18 @@ fn a_process_gets_what_concerns_it_and_nothing_else() {
 }
 
 #[test]
+fn whether_certificates_count_auth_hears_from_couriers_files_too() {
+    let pop3d_ssl =
+        "TLS_VERIFYPEER=PEER\nTLS_TRUSTCERTS=/ca.pem\nTLS_EXTERNAL=emailaddress\nTLS_PROTOCOL=TLSv1.2\n";
+    let directory = couriers("POP3AUTH=PLAIN\n", Some(pop3d_ssl), "");
+    let settings = of(directory.path()).unwrap();
+    let expected = ["TLS_EXTERNAL=emailaddress", "TLS_TRUSTCERTS=/ca.pem", "TLS_VERIFYPEER=PEER"];
+    let auth = names(&settings, Reader::Auth);
+    assert!(expected.iter().all(|line| auth.contains(&(*line).to_owned())), "{auth:?}");
+    assert_eq!(auth.len(), expected.len() + 1, "{auth:?}");
+}
+
+#[test]
 fn what_is_not_honoured_is_said_in_a_line_and_what_would_be_unsafe_is_refused() {
     let pop3d = "TCPDOPTS=\"-nodnslookup -maxperc=9 -access=/etc/x\"\nPOP3_PROXY=0\nTLS_VERIFYPEER=NONE\nODD=1\n\
         AUTH_MKHOMEDIR_SKEL=/etc/skel\nPIDFILE=/run/x\n";
