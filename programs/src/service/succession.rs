@@ -97,7 +97,9 @@ pub(crate) struct Inheritance {
 /// A line for the log.
 pub(crate) fn inheritance() -> Result<Inheritance, String> {
     let follows = env::var(OF).is_ok_and(|pid| pid == parent_id().to_string());
-    let Some(wire) = system::descriptor::inherited(birth::WIRE).filter(|_| follows) else {
+    // Where nobody is followed, that descriptor may be a socket of systemd's.
+    let wire = follows.then(|| system::descriptor::inherited(birth::WIRE)).flatten();
+    let Some(wire) = wire else {
         return Ok(Inheritance { passed: listen::passed()?, ..Inheritance::default() });
     };
     let predecessor = Predecessor { wire: Rc::new(Wire::of(wire)) };
