@@ -398,6 +398,28 @@ fn connect_from(source: &str, to: SocketAddr) -> TcpStream {
 }
 
 #[test]
+fn a_front_whose_descriptors_sessions_have_leaves_clients_to_the_others() {
+    let house = House::new();
+    let certificates = house.certificates();
+    let few_descriptors = |program| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 160 && exec \"$0\" \"$@\""]).arg(program);
+        command
+    };
+    let mut house = house.restarted(few_descriptors, Some(&certificates), &[], &[]);
+    // One has room for sixteen sessions inside TLS, and a client that comes alone
+    // usually comes to the same one.
+    let fronts = house.processes("postrider-front").len();
+    let sessions: Vec<_> = (0..14 * fronts)
+        .map(|_| {
+            let tls = Tls::begin(house.service.connect_for_tls().unwrap(), &certificates).unwrap();
+            Client::log_in(tls).unwrap()
+        })
+        .collect();
+    sessions.into_iter().for_each(|session| session.quit().unwrap());
+}
+
+#[test]
 fn who_says_an_octet_at_a_time_has_no_more_time_than_others() {
     let deadlines = [("POSTRIDER_LOGIN_WITHIN", "2"), ("POSTRIDER_AUTOLOGOUT", "2")];
     let mut house = House::new().served(&deadlines, &[]);

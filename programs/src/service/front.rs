@@ -158,6 +158,7 @@ impl Front {
                 }
             }
             self.end_rest(now)?;
+            self.rest_if_full(now);
             self.tunnels.end_the_slow(now);
             for late in self.clients.overdue(now) {
                 self.time_is_up(late);

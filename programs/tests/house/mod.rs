@@ -78,7 +78,8 @@ impl House {
         Certificates::make(&directory, self.service.address().ip(), "client").unwrap()
     }
 
-    fn restarted(
+    /// The same with all that.
+    pub(crate) fn restarted(
         mut self,
         command: impl FnOnce(PathBuf) -> Command,
         certificates: Option<&Certificates>,

@@ -82,6 +82,19 @@ impl Front {
         if let Some(oldest) = self.clients.oldest_stranger() {
             self.close(oldest);
         }
+        self.rest(now);
+    }
+
+    /// Leaves new clients to other fronts as soon as sessions have all descriptors:
+    /// one for whom this front is woken is nobody else's any more.
+    pub(super) fn rest_if_full(&mut self, now: Instant) {
+        if self.resting_until.is_none() && !self.has_room() {
+            self.rest(now);
+        }
+    }
+
+    /// Lets new clients wait in the kernel for a moment, or go to other fronts.
+    fn rest(&mut self, now: Instant) {
         for listener in &self.listeners {
             let _it_was_not_watched = epoll::delete(&self.epoll, &listener.socket);
         }
@@ -91,6 +104,10 @@ impl Front {
     /// Listens again after a rest.
     pub(super) fn end_rest(&mut self, now: Instant) -> io::Result<()> {
         if self.listeners.is_empty() || self.resting_until.is_none_or(|until| now < until) {
+            return Ok(());
+        }
+        if !self.has_room() {
+            self.resting_until = Some(now + REST);
             return Ok(());
         }
         self.resting_until = None;
@@ -142,7 +159,12 @@ impl Front {
         }
     }
 
-    /// Whether nobody else can come: a client has a descriptor, a tunnel two.
+    /// Whether somebody else can come, if need be in the place of a stranger.
+    fn has_room(&self) -> bool {
+        !self.is_full() || self.clients.oldest_stranger().is_some()
+    }
+
+    /// Whether all descriptors are in use: a client has one, a tunnel two.
     pub(super) fn is_full(&self) -> bool {
         self.clients.are_too_many(2 * self.tunnels.len())
     }
