@@ -11,6 +11,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -445,6 +447,30 @@ fn who_says_an_octet_at_a_time_has_no_more_time_than_others() {
         house.log_in().unwrap().quit().unwrap();
     }
     house.await_log("INFO: TIMEOUT, user=alice");
+}
+
+#[test]
+fn those_who_never_stop_do_not_keep_the_silent_from_being_ended() {
+    let mut house = House::new().served(&[("POSTRIDER_AUTOLOGOUT", "2")], &[]);
+    let to = house.service.connect().unwrap().peer_addr().unwrap();
+    let end = Instant::now() + PATIENCE;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let busy: Vec<_> = (0..16)
+        .map(|_| {
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || {
+                let mut client = Client::log_in(connect_from("127.0.0.1", to)).unwrap();
+                while !is_over.load(Ordering::Relaxed) && Instant::now() < end {
+                    client.command("NOOP").unwrap();
+                }
+                client.quit().unwrap();
+            })
+        })
+        .collect();
+    let _silent = house.log_in().unwrap();
+    house.await_log("INFO: TIMEOUT, user=alice");
+    is_over.store(true, Ordering::Relaxed);
+    busy.into_iter().for_each(|client| client.join().unwrap());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! nobody's outside.
 
 use super::dismissal::Dismissal;
+use super::errand::{Errand, Outcome, Visitor};
 use super::guest::{self, Guest};
 use super::order::Order;
 use super::question::{Answer, Question};
@@ -38,6 +39,15 @@ pub fn read(message: &[u8]) {
     }
     if let Some(dismissal) = Dismissal::decode(message) {
         assert_eq!(dismissal.encode().as_slice(), message);
+    }
+    if let Ok(errand) = Errand::decode(message) {
+        assert!(errand.encode().as_slice() == message);
+    }
+    if let Ok((number, outcome)) = Outcome::decode(message) {
+        assert_eq!(outcome.encode(&number).as_slice(), message);
+    }
+    if let Ok(visitor) = Visitor::decode(message) {
+        assert_eq!(Visitor::decode(&visitor.encode()), Ok(visitor));
     }
     let _report = Report::decode(message);
     let received = Received { message: message.to_vec().into(), descriptor: None };

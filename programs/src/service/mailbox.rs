@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use maildir::Listings;
@@ -51,9 +51,11 @@ const LINGERING: usize = THREADS / 2;
 /// How long one of them does: many times what a client needs that is near.
 const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
-/// How often a thread that has nothing to do looks whether all is over, and the
-/// first one whose time is up. Deadlines are minutes away.
+/// How often a thread that has nothing to do looks whether all is over, and one of
+/// them whose time is up. Deadlines are minutes away.
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// A little less than a tick.
+const LOOK: Duration = Duration::from_millis(900);
 
 /// MiB of memory for listings that are kept: some 400,000 messages.
 const LISTINGS: usize = 64;
@@ -94,6 +96,8 @@ struct House {
     listings: Listings,
     /// Sessions that have ended, and the monitor has not been told.
     untold: Mutex<VecDeque<u64>>,
+    /// When it was last seen to who has been silent for too long.
+    last_look: Mutex<Instant>,
     /// The monitor has gone, or wants no more of us. Who is here may stay.
     closed: AtomicBool,
     /// Who waits here may not stay.
@@ -122,6 +126,7 @@ impl House {
             lingering: AtomicUsize::new(0),
             listings: listings(),
             untold: Mutex::default(),
+            last_look: Mutex::new(Instant::now()),
             closed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
         };
@@ -135,23 +140,18 @@ impl House {
         thread::scope(|scope| {
             for _ in 1..THREADS {
                 // With fewer threads fewer sessions are at work at once.
-                let started = thread::Builder::new().spawn_scoped(scope, || self.work(|| {}));
+                let started = thread::Builder::new().spawn_scoped(scope, || self.work());
                 if let Err(error) = started {
                     log::error(&format_args!("a thread could not be started: {}", reason(&error)));
                 }
             }
-            self.work(|| {
-                self.end_the_silent();
-                self.listings.rest();
-                self.tell_all_ended();
-            });
+            self.work();
         });
         ExitCode::SUCCESS
     }
 
     /// What each thread does, until all is over.
-    fn work(&self, each_tick: impl Fn()) {
-        let mut last_tick = Instant::now();
+    fn work(&self) {
         let mut events = Vec::with_capacity(1);
         while !self.is_over() {
             events.clear();
@@ -168,11 +168,22 @@ impl House {
                     number => self.resume(number),
                 }
             }
-            if last_tick.elapsed().as_secs() >= 1 {
-                last_tick = Instant::now();
-                each_tick();
-            }
+            self.look();
         }
+    }
+
+    /// Does what time asks for, once a tick, whichever thread comes by: any of them
+    /// may have a client that keeps it for as long as it likes.
+    fn look(&self) {
+        let Ok(mut last) = self.last_look.try_lock() else { return };
+        if last.elapsed() < LOOK {
+            return;
+        }
+        *last = Instant::now();
+        drop(last);
+        self.end_the_silent();
+        self.listings.rest();
+        self.tell_all_ended();
     }
 
     /// Nobody is here, and nobody will come.

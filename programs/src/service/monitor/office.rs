@@ -84,7 +84,9 @@ impl Office {
         let inherited = self.inherited.take().filter(|(there, _)| *there == path);
         let opened = inherited.map_or_else(|| listen::private(&path), |(_, socket)| Ok(socket));
         let opened = opened.and_then(|socket| {
-            epoll::add(epoll, &socket, EventData::new_u64(DOOR), EventFlags::IN)
+            // Told once of each visitor: where no descriptor is left for him nobody spins.
+            let events = EventFlags::IN | EventFlags::ET;
+            epoll::add(epoll, &socket, EventData::new_u64(DOOR), events)
                 .map_err(|error| reason(&error.into()))?;
             Ok(socket)
         });
@@ -96,24 +98,35 @@ impl Office {
         }
     }
 
-    /// Takes what has come to `token`: a visitor, or what one has said.
+    /// Takes what has come to `token`: visitors, or what one has said.
     pub(super) fn attend(&mut self, token: Token, epoll: &impl AsFd) -> Option<Asked> {
         if token != DOOR {
             return self.listen_to(token, epoll);
         }
+        while let Some(stream) = self.knock() {
+            self.let_in(stream, epoll);
+        }
+        None
+    }
+
+    /// The next one at the door.
+    fn knock(&self) -> Option<OwnedFd> {
         let (_, door) = self.door.as_ref()?;
-        let stream = accept_with(door, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()?;
+        accept_with(door, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()
+    }
+
+    fn let_in(&mut self, stream: OwnedFd, epoll: &impl AsFd) {
         if !may_ask(&stream) {
             log::warning(&"somebody who may not has come to the control socket");
             say(&stream, &Err("only who runs the service and root may ask".to_owned()));
         } else if self.visitors.len() < MOST {
             self.last_visitor += 1;
             let visitor = DOOR + self.last_visitor;
-            epoll::add(epoll, &stream, EventData::new_u64(visitor), EventFlags::IN).ok()?;
-            let waits = Waits::ToSpeak(Instant::now() + PATIENCE, Vec::new());
-            self.visitors.insert(visitor, Visitor { stream, waits });
+            if epoll::add(epoll, &stream, EventData::new_u64(visitor), EventFlags::IN).is_ok() {
+                let waits = Waits::ToSpeak(Instant::now() + PATIENCE, Vec::new());
+                self.visitors.insert(visitor, Visitor { stream, waits });
+            }
         }
-        None
     }
 
     /// Hears a visitor; what he has asked for, if he has. Then he is not listened
