@@ -16,11 +16,11 @@ pub mod database;
 pub mod edit;
 pub mod field;
 mod gdbm;
+mod kept;
 pub mod text;
 pub mod transaction;
 
 use std::ffi::OsString;
-use std::fs;
 use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,9 +36,10 @@ use crate::scram::{Salt, Wanted};
 use crate::secret::Secret;
 pub use change::imposed;
 use database::Lookup;
+use kept::Files;
 
 /// The two files that a userdb text is compiled to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Userdb {
     /// The text, a file or a directory of files.
     pub source: PathBuf,
@@ -46,6 +47,7 @@ pub struct Userdb {
     pub public: PathBuf,
     /// `FILEshadow.dat`: the passwords.
     pub shadow: PathBuf,
+    files: Files,
 }
 
 impl Userdb {
@@ -58,7 +60,8 @@ impl Userdb {
             name.push(ending);
             PathBuf::from(name)
         };
-        Userdb { source: source.to_owned(), public: beside(".dat"), shadow: beside("shadow.dat") }
+        let (public, shadow) = (beside(".dat"), beside("shadow.dat"));
+        Userdb { source: source.to_owned(), public, shadow, files: Files::once() }
     }
 
     /// Whether the credentials of `record` belong to an account of this data
@@ -69,35 +72,37 @@ impl Userdb {
     /// nothing can be told (ledger 601).
     #[must_use]
     pub fn check(&self, record: &Record) -> Verdict {
-        let claim = match record.claim() {
-            // A token is not for a data base of passwords.
-            None | Some(Claim::Token(_)) => return Verdict::Reject,
-            Some(claim) => claim,
-        };
-        match self.open().and_then(|files| match files {
-            Some((public, shadow)) => check(&public, &shadow, record, &claim),
-            None => Ok(None),
-        }) {
-            Ok(Some(account)) => Verdict::Accept(account),
-            Ok(None) => Verdict::Reject,
-            Err(reason) => Verdict::Unavailable(reason),
-        }
+        let mut files = Files::once();
+        verdict(self.open(&mut files), record)
     }
 
     /// Both files, or `None` if there is no public one.
-    fn open(&self) -> Result<Option<(gdbm::Reader, gdbm::Reader)>, Unavailable> {
-        let failed = |path: &Path, error: &io::Error| {
-            Unavailable::new(format!("{}: {}", path.display(), reason(error)))
-        };
-        let open = |path: &Path| fs::File::open(path).and_then(gdbm::Reader::new);
-        match open(&self.public) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(&self.public, &error)),
-            Ok(public) => {
-                let shadow = open(&self.shadow).map_err(|error| failed(&self.shadow, &error))?;
-                Ok(Some((public, shadow)))
-            }
-        }
+    fn open<'a>(&self, files: &'a mut Files) -> Opened<'a> {
+        files.open(&self.public, &self.shadow)
+    }
+
+    /// The same, for as long as they stay what they are.
+    fn kept(&mut self) -> Opened<'_> {
+        self.files.open(&self.public, &self.shadow)
+    }
+}
+
+/// The public file and the shadow file.
+type Opened<'a> = Result<Option<(&'a mut gdbm::Reader, &'a mut gdbm::Reader)>, Unavailable>;
+
+fn verdict(files: Opened<'_>, record: &Record) -> Verdict {
+    let claim = match record.claim() {
+        // A token is not for a data base of passwords.
+        None | Some(Claim::Token(_)) => return Verdict::Reject,
+        Some(claim) => claim,
+    };
+    match files.and_then(|files| match files {
+        Some((public, shadow)) => check(public, shadow, record, &claim),
+        None => Ok(None),
+    }) {
+        Ok(Some(account)) => Verdict::Accept(account),
+        Ok(None) => Verdict::Reject,
+        Err(reason) => Verdict::Unavailable(reason),
     }
 }
 
@@ -106,21 +111,26 @@ impl Module for Userdb {
         "authuserdb"
     }
 
+    fn prepare(&mut self) -> Result<(), Unavailable> {
+        self.files.keep();
+        Ok(())
+    }
+
     fn authenticate(&mut self, record: &Record, _: &Client) -> Verdict {
-        self.check(record)
+        verdict(self.kept(), record)
     }
 
     /// Both files are read for everybody alike.
     fn salt(&mut self, service: &[u8], wanted: &Wanted, _: &Client) -> Result<Option<Salt>, Unavailable> {
-        let Some((public, shadow)) = self.open()? else { return Ok(None) };
-        let record = fetch_alike(&public, &wanted.user)?;
-        let secrets = fetch_alike(&shadow, &wanted.user)?;
+        let Some((public, shadow)) = self.kept()? else { return Ok(None) };
+        let record = fetch_alike(public, &wanted.user)?;
+        let secrets = fetch_alike(shadow, &wanted.user)?;
         let salt = wanted.of(stored_password(secrets.as_ref(), service), None);
         Ok(salt.filter(|_| record.is_some()))
     }
 
     fn look_up(&mut self, service: &[u8], user: &[u8], _: &Client) -> Verdict {
-        let found = self.open().and_then(|files| {
+        let found = self.kept().and_then(|files| {
             let Some((public, shadow)) = files else { return Ok(None) };
             let Some(record) = public.fetch(user).map_err(failed)? else { return Ok(None) };
             let secrets = shadow.fetch(user).map_err(failed)?;
@@ -144,12 +154,17 @@ impl Module for Userdb {
     /// Records that are no account anybody could use, such as the reverse
     /// ones, are left out.
     fn enumerate(&mut self, each: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Unavailable> {
-        let Some((public, _)) = self.open()? else { return Ok(()) };
+        let mut files = Files::once();
+        let Some((public, _)) = self.open(&mut files)? else { return Ok(()) };
         let mut each_record = |name: &[u8], record: &[u8]| match account(name, record, None) {
             Ok(account) => each(&account.into()),
             Err(_) => true,
         };
         public.each(&mut each_record).map_err(failed)
+    }
+
+    fn idle(&mut self) {
+        self.files.close();
     }
 }
 
@@ -159,7 +174,7 @@ fn failed(error: io::Error) -> Unavailable {
 
 /// What `user` has in `data_base`. Where that is nothing, a neighbour's is read
 /// in vain, so that this takes as long (ledger 603).
-fn fetch_alike(data_base: &impl Lookup, user: &[u8]) -> Result<Option<Secret>, Unavailable> {
+fn fetch_alike(data_base: &mut impl Lookup, user: &[u8]) -> Result<Option<Secret>, Unavailable> {
     let found = data_base.fetch(user).map_err(failed)?;
     if found.is_none() {
         let _in_vain = black_box(data_base.fetch_neighbour(user).map_err(failed)?);
@@ -169,8 +184,8 @@ fn fetch_alike(data_base: &impl Lookup, user: &[u8]) -> Result<Option<Secret>, U
 
 /// The account, or `None` if there is no such user or the claim is wrong.
 fn check(
-    public: &impl Lookup,
-    shadow: &impl Lookup,
+    public: &mut impl Lookup,
+    shadow: &mut impl Lookup,
     asked: &Record,
     claim: &Claim<'_>,
 ) -> Result<Option<Account>, Unavailable> {

@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
+use system::stamp::Stamp;
 
 use crate::beneath;
 use crate::name;
 use crate::notice::Notice;
-use crate::stamp::Stamp;
 use crate::watch::Watch;
 
 /// Other names that are tried for a message whose name is taken.

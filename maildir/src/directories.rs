@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
+use system::stamp::Stamp;
+
 use crate::beneath;
 use crate::known::Stamps;
 use crate::notice::{Error, Notice};
-use crate::stamp::Stamp;
 
 /// The directories of one Maildir; every path is relative to one of these.
 #[derive(Debug)]

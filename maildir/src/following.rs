@@ -16,6 +16,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use system::stamp::Stamp;
+
 use crate::beneath;
 use crate::directories::Directories;
 use crate::lines;
@@ -25,7 +27,6 @@ use crate::name;
 use crate::order::{self, InOrder};
 use crate::size::{Reader, Size};
 use crate::size_list::{self, Line, Numbers};
-use crate::stamp::Stamp;
 use crate::unique_id::Id;
 use crate::witness::Witness;
 

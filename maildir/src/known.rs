@@ -4,7 +4,7 @@
 //! A listing is kept only if it was whole: no file was hidden for want of
 //! anything, every unique-id is on disk. It is believed as long as `new/`,
 //! `cur/` and the size list have the stamps that they had, each of which was
-//! settled when what it stands for was read (see [`crate::stamp`]). So a change
+//! settled when what it stands for was read (see [`system::stamp`]). So a change
 //! that was not seen has another stamp, whoever made it and whatever times he gave
 //! to files. A file that is changed in place keeps its place in the listing, as
 //! it does in the size list.
@@ -14,10 +14,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use system::stamp::{self, Lead, Stamp};
 
 use crate::arrival;
 use crate::beneath;
@@ -26,7 +28,6 @@ use crate::following::Following;
 use crate::messages::Messages;
 use crate::notice::Notice;
 use crate::opening::NAME;
-use crate::stamp::{self, Lead, Stamp};
 
 /// Seconds between two cleanings of one `tmp/`, whose files may be two days old.
 const CLEANING: u64 = 3600;
@@ -186,33 +187,4 @@ impl State {
         (self.stamps, self.settled) = (after, settled);
         Some(following)
     }
-}
-
-/// File systems of this machine alone, whose stamps are the kernel's and at
-/// hand at once: not those that another machine may change, nor those that a
-/// program makes up.
-const LOCAL: [rustix::fs::FsWord; 8] = [
-    0xEF53,      // ext2, ext3, ext4
-    0x5846_5342, // XFS
-    0x9123_683E, // Btrfs
-    0x0102_1994, // tmpfs
-    0xF2F5_2010, // F2FS
-    0x3153_464A, // JFS
-    ZFS,
-    BCACHEFS,
-];
-
-const ZFS: rustix::fs::FsWord = 0x2FC1_2FC1;
-const BCACHEFS: rustix::fs::FsWord = 0xCA45_1A4E;
-
-/// Whether what is in `directory` is changed through this kernel only.
-pub(crate) fn is_local(directory: impl AsFd) -> bool {
-    rustix::fs::fstatfs(directory).is_ok_and(|stat| LOCAL.contains(&stat.f_type))
-}
-
-/// Whether the kernel tells of all that is done in `directory`: also not where a
-/// snapshot may take the place of what is mounted.
-pub(crate) fn is_witnessed(directory: impl AsFd) -> bool {
-    rustix::fs::fstatfs(directory)
-        .is_ok_and(|stat| LOCAL.contains(&stat.f_type) && ![ZFS, BCACHEFS].contains(&stat.f_type))
 }

@@ -13,7 +13,7 @@
 //!                                   scan:      cur/ in order
 //!                                   listing:   … meets courierpop3dsizelist
 //!                                   opening:   sizes, lock, unique-ids, saved
-//!   open_maildrop_known: nothing of that where it is known: listings, known, stamp;
+//!   open_maildrop_known: nothing of that where it is known: listings, known, system::stamp;
 //!     of what has changed no more than that: following, witness, lines
 //! ```
 
@@ -45,7 +45,6 @@ mod root;
 mod scan;
 mod size;
 mod size_list;
-mod stamp;
 mod temporary;
 mod unique_id;
 mod utf8;

@@ -18,11 +18,11 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use rustix::fs::{OFlags, Stat};
+use system::stamp::Stamp;
 
 use crate::beneath;
 use crate::opening::NAME;
 use crate::size_list::{self, Line};
-use crate::stamp::Stamp;
 
 /// Bytes of the smallest page that any kernel has.
 const PAGE: usize = 4096;

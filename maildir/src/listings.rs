@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::known::{Known, is_witnessed};
+use system::stamp::is_witnessed;
+
+use crate::known::Known;
 use crate::witness::{Witness, Witnesses};
 
 /// Files are read by so many threads at the most, beside those of sessions.

@@ -11,6 +11,7 @@ use std::io::{self, BufReader, Seek};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, Stat};
+use system::stamp::{self, Stamp};
 
 use crate::beneath;
 use crate::directories::Directories;
@@ -22,7 +23,6 @@ use crate::notice::{Error, Notice};
 use crate::scan::{self, Names, Scan};
 use crate::size;
 use crate::size_list::{self, Numbers};
-use crate::stamp::{self, Stamp};
 use crate::temporary;
 use crate::unique_id::Id;
 use crate::watch::READINGS;

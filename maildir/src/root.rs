@@ -6,19 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags, Stat};
+use system::stamp::{Lead, Stamp, is_local};
 
 use crate::arrival;
 use crate::beneath;
 use crate::directories::Directories;
 use crate::following::Following;
-use crate::known::{Known, Stamps, State, is_local};
+use crate::known::{Known, Stamps, State};
 use crate::listings::Listings;
 use crate::lock;
 use crate::maildrop::Maildrop;
 use crate::messages::Messages;
 use crate::notice::{Error, Notice};
 use crate::opening::{self, Help, Opened};
-use crate::stamp::{Lead, Stamp};
 use crate::temporary;
 use crate::witness::Witness;
 

@@ -4,10 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use system::stamp::Stamp;
+
 use crate::beneath;
 use crate::name;
 use crate::order::InOrder;
-use crate::stamp::Stamp;
 use crate::watch::Watch;
 use crate::witness::Witness;
 

@@ -9,9 +9,9 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use system::stamp::{self, STEP, Stamp, is_local, step_of};
+
 use crate::beneath;
-use crate::known::is_local;
-use crate::stamp::{self, STEP, Stamp, step_of};
 use crate::witness::Witness;
 
 /// Readings of one directory, until one of them was quiet or it is given up.

@@ -162,6 +162,29 @@ fn a_worker_that_is_killed_is_replaced() {
 }
 
 #[test]
+fn a_worker_keeps_userdb_open_and_the_next_login_sees_each_change() {
+    let (_directory, mut daemon) = start("authmodulelist=authuserdb\ndaemons=1\nPOSTRIDER_FAILURES=0\n");
+    let worker = children(daemon.pid().unwrap())[0];
+    let has_open = || {
+        let open = fs::read_dir(format!("/proc/{worker}/fd")).unwrap();
+        let mut files = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        files.any(|file| file == daemon.configuration().join("userdbshadow.dat"))
+    };
+    assert!(!has_open());
+    let with_password = |password| ACCOUNTS.replace("$1$zbAvw0aR$0cYHeB6pNAcQlaRxz1D6N1", password);
+    for round in 0..3 {
+        daemon.install(&with_password("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="), Path::new(MAKEUSERDB)).unwrap();
+        assert!(logs_in(&daemon, "alice", "secret") && has_open());
+        // From the third second on it is believed to be what it was.
+        thread::sleep(std::time::Duration::from_millis(if round == 0 { 0 } else { 2_050 }));
+        assert!(logs_in(&daemon, "alice", "secret") && logs_in(&daemon, "alice", "secret"));
+        daemon.install(&with_password("*"), Path::new(MAKEUSERDB)).unwrap();
+        assert!(!logs_in(&daemon, "alice", "secret"));
+    }
+    assert_eq!(children(daemon.pid().unwrap()), [worker]);
+}
+
+#[test]
 fn a_worker_that_hangs_is_killed_and_replaced_while_others_go_on() {
     let rc = "authmodulelist=\"authuserdb authpipe\"\ndaemons=2\nPOSTRIDER_PATIENCE=2\n";
     let (_directory, mut daemon) = start(rc);

@@ -20,4 +20,5 @@ pub mod random;
 pub mod service;
 pub mod shadow;
 pub mod shared;
+pub mod stamp;
 pub mod user;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::compile::{Compiler, Origin};
 use super::database::Lookup;
 use super::edit::{Assignment, Change, Text};
+use super::kept::Files;
 use super::{Userdb, check, compile, edit, failed, field, text, transaction};
 use crate::account::Unavailable;
 use crate::hmac_state::Hash;
@@ -90,9 +91,12 @@ impl InForce {
     /// `None` if there is no such account or its password is another one. To
     /// find that out costs as much as a login.
     fn verified(userdb: &Userdb, change: &PasswordChange) -> Result<Option<Self>, Unavailable> {
-        let (Some((public, shadow)), Ok(login)) = (userdb.open()?, change.login()) else { return Ok(None) };
+        let mut files = Files::once();
+        let (Some((public, shadow)), Ok(login)) = (userdb.open(&mut files)?, change.login()) else {
+            return Ok(None);
+        };
         let Some(claim) = login.claim() else { return Ok(None) };
-        if check(&public, &shadow, &login, &claim)?.is_none() {
+        if check(public, shadow, &login, &claim)?.is_none() {
             return Ok(None);
         }
         let [record, secrets] =
@@ -264,7 +268,7 @@ mod tests {
 
         /// What is in force in the field `name` of `user`.
         fn secret(&self, user: &str, name: &str) -> String {
-            let shadow = gdbm::Reader::new(File::open(&self.userdb.shadow).unwrap()).unwrap();
+            let mut shadow = gdbm::Reader::new(File::open(&self.userdb.shadow).unwrap()).unwrap();
             let secrets = shadow.fetch(user.as_bytes()).unwrap().unwrap();
             let value = field::find(secrets.expose(), name.as_bytes()).unwrap();
             String::from_utf8(value.to_vec()).unwrap()
@@ -443,7 +447,7 @@ mod tests {
         };
         let before = files.map(|(name, _)| status(name));
         let change = PasswordChange::new(b"pop3", b"alice", b"secret", b"new").unwrap();
-        assert_eq!(house.userdb.clone().change_password(&change), Changed::Done);
+        assert_eq!(Userdb::of(&house.userdb.source).change_password(&change), Changed::Done);
         assert_eq!(files.map(|(name, _)| status(name)), before);
         assert_eq!(house.change("pop3", "alice", "new", "newer"), Changed::Done);
     }

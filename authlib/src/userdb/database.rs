@@ -15,14 +15,14 @@ pub trait Lookup {
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
-    fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>>;
+    fn fetch(&mut self, key: &[u8]) -> io::Result<Option<Secret>>;
 
     /// Any record that stands near the place where `key` would, if there is
     /// one; the same for the same key.
     ///
     /// # Errors
     /// As [`fetch`](Lookup::fetch).
-    fn fetch_neighbour(&self, key: &[u8]) -> io::Result<Option<Secret>>;
+    fn fetch_neighbour(&mut self, key: &[u8]) -> io::Result<Option<Secret>>;
 }
 
 /// Why a record could not be stored.

@@ -1,9 +1,9 @@
 //! GDBM files, the kind that Debian's makeuserdb(8) and ours write.
 //!
 //! Reading is done here. A login needs one record, and finds it with four
-//! small reads: header, directory entry, some elements of a bucket, the
-//! record. The library that writes would read the whole directory first,
-//! entry by entry. And a file may be anything: every number in it is checked
+//! small reads: header, directory entry, bucket, record; of a file that it has
+//! open for longer with the last of them alone, as a rule. The library that writes
+//! would read the whole directory first, entry by entry. And a file may be anything: every number in it is checked
 //! where it is used, nothing is allocated because a file says so, and no loop
 //! is longer than a bucket.
 //!
@@ -16,13 +16,18 @@
 //!                └ element: hash, sizes, offset ─ record: key, value
 //! ```
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_char;
 use std::fs::File;
 use std::io;
 use std::mem::{offset_of, size_of};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use gdbm_native::{CharSign, Endian, Layout, OpenOptions};
+use rustix::fs::{FileType, fstat};
+use system::stamp::Stamp;
 use zeroize::Zeroizing;
 
 use super::database::Lookup;
@@ -39,20 +44,23 @@ const HASH_BITS: u32 = 31;
 const UNUSED: u32 = u32::MAX;
 /// Most octets of a value.
 const LONGEST_VALUE: u32 = 128 * 1024;
-/// Elements that are read at once, which are enough for a look-up as a rule. To
-/// read all of a bucket would take longer than all else.
-const AT_ONCE: u32 = 8;
 /// Most elements of a bucket; it has as many as a block of the file system
 /// has room for.
 const MOST_ELEMENTS: u32 = 1 << 16;
+/// Most elements of all buckets that are kept: those of some thirty thousand
+/// records, in a megabyte and a half.
+const MOST_KEPT: usize = 1 << 16;
 
-/// An open file.
+/// An open file. Buckets that it has read it does not read again: who has it for
+/// longer knows whether the file is still the same.
 #[derive(Debug)]
 pub(super) struct Reader {
     file: File,
+    stamp: Stamp,
     directory: u64,
     directory_bits: u32,
     elements: u32,
+    buckets: HashMap<u32, Vec<Place>>,
 }
 
 /// A bucket as C lays it out; only offsets are taken from it.
@@ -81,7 +89,7 @@ struct Element {
 }
 
 /// Where the record of an element is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     hash: u32,
     offset: u64,
@@ -90,12 +98,42 @@ struct Place {
 }
 
 impl Place {
+    fn is_used(self) -> bool {
+        self.hash != UNUSED
+    }
+
     /// Octets of the value, which are not too many.
     fn value_length(self) -> io::Result<usize> {
         if self.value_size > LONGEST_VALUE {
             return Err(damaged("a record is too long"));
         }
         Ok(self.value_size as usize)
+    }
+
+    /// The value of this record of `file`, if it is the one called `key`.
+    fn value_of(self, key: &[u8], file: &File) -> io::Result<Option<Secret>> {
+        if self.key_size as usize != key.len() {
+            return Ok(None);
+        }
+        let mut record = Zeroizing::new(vec![0; key.len() + self.value_length()?]);
+        read_at(file, &mut record, self.offset)?;
+        let (name, value) = record.split_at(key.len());
+        Ok((name == key).then(|| Secret::copy_of(value)))
+    }
+
+    fn value(self, file: &File) -> io::Result<Secret> {
+        let mut value = vec![0; self.value_length()?];
+        read_at(file, &mut value, self.offset.saturating_add(u64::from(self.key_size)))?;
+        Ok(Secret::new(value))
+    }
+
+    fn key(self, file: &File) -> io::Result<Vec<u8>> {
+        if self.key_size > LONGEST_VALUE {
+            return Err(damaged("a name is too long"));
+        }
+        let mut key = vec![0; self.key_size as usize];
+        read_at(file, &mut key, self.offset)?;
+        Ok(key)
     }
 }
 
@@ -105,7 +143,8 @@ impl Reader {
     /// # Errors
     /// `InvalidData` if it is not a GDBM file of this machine's kind.
     pub(super) fn new(file: File) -> io::Result<Self> {
-        if !file.metadata()?.is_file() {
+        let stat = fstat(&file)?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(damaged("not a regular file"));
         }
         let mut header = [0; HEADER];
@@ -123,43 +162,40 @@ impl Reader {
         if directory_bits >= HASH_BITS || u64::from(directory_size) != entries * size_of::<u64>() as u64 {
             return Err(damaged("the size of the directory is wrong"));
         }
-        Ok(Reader { file, directory: u64_at(&header, 8), directory_bits, elements })
+        Ok(Reader {
+            file,
+            stamp: Stamp::of(&stat),
+            directory: u64_at(&header, 8),
+            directory_bits,
+            elements,
+            buckets: HashMap::new(),
+        })
     }
 
-    /// The offset of the bucket for keys with this `hash`.
-    fn bucket(&self, hash: u32) -> io::Result<u64> {
-        let entry = u64::from(hash >> (HASH_BITS - self.directory_bits));
-        let mut offset = [0; 8];
-        read_at(&self.file, &mut offset, self.directory.saturating_add(entry * size_of::<u64>() as u64))?;
-        Ok(u64::from_ne_bytes(offset))
+    /// That of the file before anything was read of it.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
-    /// The elements of the bucket at `bucket`, each once, from the one numbered
-    /// `first` on.
-    fn places(&self, bucket: u64, first: u32) -> Places<'_> {
-        Places { reader: self, bucket, next: first, left: self.elements, read: Vec::new().into_iter() }
-    }
-
-    /// The value of the record at `place`, if that is the one called `key`.
-    fn value_of(&self, place: Place, key: &[u8]) -> io::Result<Option<Secret>> {
-        if place.key_size as usize != key.len() {
-            return Ok(None);
+    /// The file, and the elements of the bucket for keys with this `hash`, in the
+    /// order in which they are probed from the first one on.
+    fn bucket(&mut self, hash: u32) -> io::Result<(&File, &[Place])> {
+        let entry = hash >> (HASH_BITS - self.directory_bits);
+        if self.buckets.len().saturating_mul(self.elements as usize) >= MOST_KEPT
+            && !self.buckets.contains_key(&entry)
+        {
+            self.buckets.clear();
         }
-        let length = key.len() + place.value_length()?;
-        let mut record = Zeroizing::new(vec![0; length]);
-        read_at(&self.file, &mut record, place.offset)?;
-        let (name, value) = record.split_at(key.len());
-        Ok((name == key).then(|| Secret::copy_of(value)))
+        let bucket = match self.buckets.entry(entry) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(place) => {
+                let offset = offset_of_bucket(&self.file, self.directory, entry)?;
+                place.insert(read_bucket(&self.file, offset, self.elements)?)
+            }
+        };
+        Ok((&self.file, bucket))
     }
 
-    fn value(&self, place: Place) -> io::Result<Secret> {
-        let mut value = vec![0; place.value_length()?];
-        read_at(&self.file, &mut value, place.offset.saturating_add(u64::from(place.key_size)))?;
-        Ok(Secret::new(value))
-    }
-}
-
-impl Reader {
     /// Shows `each` every key and value, bucket by bucket, until it says no.
     ///
     /// # Errors
@@ -167,87 +203,36 @@ impl Reader {
     pub(super) fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> io::Result<()> {
         let mut last = None;
         for entry in 0..1u32 << self.directory_bits {
-            let bucket = self.bucket(entry << (HASH_BITS - self.directory_bits))?;
+            let offset = offset_of_bucket(&self.file, self.directory, entry)?;
             // Entries of a bucket that was not split yet stand side by side.
-            if last.replace(bucket) == Some(bucket) {
+            if last.replace(offset) == Some(offset) {
                 continue;
             }
-            for place in self.places(bucket, 0) {
-                let place = place?;
-                if place.hash != UNUSED && !each(&self.key(place)?, self.value(place)?.expose()) {
+            for place in read_bucket(&self.file, offset, self.elements)? {
+                if place.is_used() && !each(&place.key(&self.file)?, place.value(&self.file)?.expose()) {
                     return Ok(());
                 }
             }
         }
         Ok(())
     }
-
-    fn key(&self, place: Place) -> io::Result<Vec<u8>> {
-        if place.key_size > LONGEST_VALUE {
-            return Err(damaged("a name is too long"));
-        }
-        let mut key = vec![0; place.key_size as usize];
-        read_at(&self.file, &mut key, place.offset)?;
-        Ok(key)
-    }
 }
 
-/// The elements of one bucket, read a few at a time.
-struct Places<'r> {
-    reader: &'r Reader,
-    bucket: u64,
-    next: u32,
-    /// How many have not been read.
-    left: u32,
-    read: std::vec::IntoIter<Place>,
-}
-
-impl Places<'_> {
-    /// Reads the next few, which stand side by side.
-    fn read(&mut self) -> io::Result<()> {
-        let Reader { file, elements, .. } = self.reader;
-        let count = AT_ONCE.min(self.left).min(elements - self.next);
-        let mut octets = vec![0; count as usize * size_of::<Element>()];
-        let within = offset_of!(Bucket, elements) + self.next as usize * size_of::<Element>();
-        read_at(file, &mut octets, self.bucket.saturating_add(within as u64))?;
-        let place = |element: &[u8]| Place {
-            hash: u32_at(element, offset_of!(Element, hash)),
-            offset: u64_at(element, offset_of!(Element, offset)),
-            key_size: u32_at(element, offset_of!(Element, key_size)),
-            value_size: u32_at(element, offset_of!(Element, value_size)),
-        };
-        let places: Vec<_> = octets.chunks_exact(size_of::<Element>()).map(place).collect();
-        (self.read, self.left, self.next) =
-            (places.into_iter(), self.left - count, (self.next + count) % elements);
-        Ok(())
-    }
-}
-
-impl Iterator for Places<'_> {
-    type Item = io::Result<Place>;
-
-    fn next(&mut self) -> Option<io::Result<Place>> {
-        if self.read.len() == 0
-            && self.left > 0
-            && let Err(error) = self.read()
-        {
-            self.left = 0;
-            return Some(Err(error));
-        }
-        self.read.next().map(Ok)
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
 impl Lookup for Reader {
-    fn fetch(&self, key: &[u8]) -> io::Result<Option<Secret>> {
+    fn fetch(&mut self, key: &[u8]) -> io::Result<Option<Secret>> {
         let hash = hash(key);
-        for place in self.places(self.bucket(hash)?, hash % self.elements) {
-            let place = place?;
-            if place.hash == UNUSED {
-                break;
-            }
+        let first = (hash % self.elements) as usize;
+        let (file, bucket) = self.bucket(hash)?;
+        let (before, from) = bucket.split_at(first);
+        for place in from.iter().chain(before).take_while(|place| place.is_used()) {
             if place.hash == hash
-                && let Some(value) = self.value_of(place, key)?
+                && let Some(value) = place.value_of(key, file)?
             {
                 return Ok(Some(value));
             }
@@ -255,15 +240,30 @@ impl Lookup for Reader {
         Ok(None)
     }
 
-    fn fetch_neighbour(&self, key: &[u8]) -> io::Result<Option<Secret>> {
-        for place in self.places(self.bucket(hash(key))?, 0) {
-            let place = place?;
-            if place.hash != UNUSED {
-                return self.value(place).map(Some);
-            }
-        }
-        Ok(None)
+    fn fetch_neighbour(&mut self, key: &[u8]) -> io::Result<Option<Secret>> {
+        let (file, bucket) = self.bucket(hash(key))?;
+        bucket.iter().find(|place| place.is_used()).map(|place| place.value(file)).transpose()
     }
+}
+
+/// The offset of the bucket that the directory's entry numbered `entry` leads to.
+fn offset_of_bucket(file: &File, directory: u64, entry: u32) -> io::Result<u64> {
+    let mut offset = [0; size_of::<u64>()];
+    read_at(file, &mut offset, directory.saturating_add(u64::from(entry) * size_of::<u64>() as u64))?;
+    Ok(u64::from_ne_bytes(offset))
+}
+
+/// All elements of the bucket at `offset`.
+fn read_bucket(file: &File, offset: u64, elements: u32) -> io::Result<Vec<Place>> {
+    let mut octets = vec![0; elements as usize * size_of::<Element>()];
+    read_at(file, &mut octets, offset.saturating_add(offset_of!(Bucket, elements) as u64))?;
+    let place = |element: &[u8]| Place {
+        hash: u32_at(element, offset_of!(Element, hash)),
+        offset: u64_at(element, offset_of!(Element, offset)),
+        key_size: u32_at(element, offset_of!(Element, key_size)),
+        value_size: u32_at(element, offset_of!(Element, value_size)),
+    };
+    Ok(octets.chunks_exact(size_of::<Element>()).map(place).collect())
 }
 
 /// How a new file is made: of this machine's kind, and without the counter of
@@ -336,7 +336,7 @@ mod tests {
         Reader::new(File::open(path).unwrap()).unwrap()
     }
 
-    fn fetch(reader: &Reader, key: &[u8]) -> Option<Vec<u8>> {
+    fn fetch(reader: &mut Reader, key: &[u8]) -> Option<Vec<u8>> {
         reader.fetch(key).unwrap().map(|value| value.expose().to_vec())
     }
 
@@ -358,11 +358,11 @@ mod tests {
             })
             .collect();
         build(&path, &records);
-        let reader = open(&path);
+        let mut reader = open(&path);
         for (key, value) in &records {
-            assert_eq!(fetch(&reader, key).as_ref(), Some(value));
+            assert_eq!(fetch(&mut reader, key).as_ref(), Some(value));
         }
-        assert_eq!(fetch(&reader, b"user20000@example"), None);
+        assert_eq!(fetch(&mut reader, b"user20000@example"), None);
         assert!(reader.fetch_neighbour(b"nobody").unwrap().is_some());
     }
 
@@ -371,7 +371,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db");
         build(&path, &BTreeMap::new());
-        assert_eq!(fetch(&open(&path), b"alice"), None);
+        assert_eq!(fetch(&mut open(&path), b"alice"), None);
         assert!(open(&path).fetch_neighbour(b"alice").unwrap().is_none());
     }
 
@@ -400,7 +400,8 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in [0, 39, 40, 4096, 8192, whole.len() - 4096] {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let result = Reader::new(File::open(&path).unwrap()).and_then(|reader| reader.fetch(b"alice"));
+            let result =
+                Reader::new(File::open(&path).unwrap()).and_then(|mut reader| reader.fetch(b"alice"));
             assert!(!matches!(result, Ok(Some(_))), "{length}");
         }
     }
@@ -414,9 +415,9 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("db");
             build(&path, &records);
-            let reader = open(&path);
+            let mut reader = open(&path);
             for (key, value) in &records {
-                let found = fetch(&reader, key);
+                let found = fetch(&mut reader, key);
                 prop_assert_eq!(found.as_ref(), Some(value));
             }
         }
@@ -433,7 +434,7 @@ mod tests {
                 octets[(at + usize::from(far)) % length] = octet;
             }
             std::fs::write(&path, octets).unwrap();
-            if let Ok(reader) = Reader::new(File::open(&path).unwrap()) {
+            if let Ok(mut reader) = Reader::new(File::open(&path).unwrap()) {
                 let _ = (reader.fetch(b"alice"), reader.fetch_neighbour(b"bob"));
             }
         }

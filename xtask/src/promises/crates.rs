@@ -11,7 +11,7 @@ use crate::project;
 /// why.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("pop3", &["base64", "memchr", "zeroize"]),
-    ("maildir", &["memchr", "rustix", "thiserror"]),
+    ("maildir", &["memchr", "rustix", "system", "thiserror"]),
     (
         "authlib",
         &[
