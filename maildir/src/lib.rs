@@ -24,6 +24,7 @@ mod arrival;
 mod beneath;
 mod count;
 mod directories;
+mod find;
 mod following;
 mod known;
 mod lines;

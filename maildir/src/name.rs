@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use crate::find::find;
+
 /// The part before the first `:`, which stays the same when flags change.
 pub(crate) fn unique(name: &[u8]) -> &[u8] {
     split(name).0
@@ -13,7 +15,7 @@ pub(crate) fn unique(name: &[u8]) -> &[u8] {
 
 /// Unique name, and info if there is a `:`.
 fn split(name: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b':', name) {
+    match find(b':', name) {
         Some(colon) => (&name[..colon], Some(&name[colon + 1..])),
         None => (name, None),
     }
@@ -102,7 +104,7 @@ pub(crate) fn compare(one: &[u8], other: &[u8]) -> Ordering {
 /// The characters that count: all up to and including `:`, or up to and
 /// including the NUL that ends the name in C.
 fn comparable(name: &[u8]) -> impl Iterator<Item = i8> {
-    let end = memchr::memchr(b':', name).map_or(name.len(), |colon| colon + 1);
+    let end = find(b':', name).map_or(name.len(), |colon| colon + 1);
     name[..end].iter().chain([&0]).map(|byte| byte.cast_signed())
 }
 

@@ -9,6 +9,8 @@
 
 use std::io::{self, BufRead, Write};
 
+use crate::find::{find, find_last};
+
 /// The version that is written, and the newest that is understood.
 const VERSION: u64 = 3;
 
@@ -131,7 +133,7 @@ impl Line<'_> {
 }
 
 fn split_last_space(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = memchr::memrchr(b' ', line)?;
+    let space = find_last(b' ', line)?;
     Some((&line[..space], &line[space + 1..]))
 }
 
@@ -152,7 +154,7 @@ fn octets_of(field: &[u8]) -> Option<Option<u64>> {
 
 /// Whether a message of this name can be written: an LF would end its line.
 pub(crate) fn can_hold(name: &[u8]) -> bool {
-    memchr::memchr(b'\n', name).is_none()
+    find(b'\n', name).is_none()
 }
 
 /// Writes the first line and the mark.
@@ -192,9 +194,9 @@ pub(crate) fn for_each_line(input: &mut impl BufRead, mut each: impl FnMut(&[u8]
             break;
         }
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', buffer) {
-            let piece = &buffer[start..end];
-            start = end + 1;
+        while let Some(length) = find(b'\n', &buffer[start..]) {
+            let piece = &buffer[start..start + length];
+            start += length + 1;
             if !too_long && part.len() + piece.len() <= LONGEST_LINE {
                 if part.is_empty() {
                     each(piece, true);

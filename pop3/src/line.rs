@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+// Lines are short: asking the processor what it can (`memchr::memchr`) takes
+// longer than it spares.
+use memchr::arch::all::memchr::One;
 use zeroize::Zeroize;
 
 /// Longest command line, in octets with its CRLF (RFC 2449 section 4).
@@ -53,7 +56,7 @@ impl LineReader {
         if self.whole {
             self.forget();
         }
-        let (part, rest, ended) = match memchr::memchr(b'\n', input) {
+        let (part, rest, ended) = match One::new(b'\n').find(input) {
             Some(at) => (&input[..at], &input[at + 1..], true),
             None => (*input, &input[input.len()..], false),
         };
@@ -75,7 +78,7 @@ impl LineReader {
         if self.too_long {
             return Line::TooLong;
         }
-        if memchr::memchr(0, &self.text).is_some() {
+        if One::new(0).find(&self.text).is_some() {
             return Line::Nul;
         }
         let end = self.text.iter().rposition(|&octet| octet != b'\r').map_or(0, |at| at + 1);
