@@ -120,10 +120,26 @@ impl Pool {
         self.link(number, octets, &path.join("new"), "")
     }
 
+    /// Reads what [`Pool::lay_out`] links to, so that it lies in memory for all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(crate) fn warm(&self, mail: Mail) -> Result<()> {
+        (0..mail.count.min(FILES)).try_for_each(|number| {
+            fs::read(self.file(number, mail.octets))?;
+            Ok(())
+        })
+    }
+
+    /// Where the message with the number `text` lies, one of [`FILES`].
+    fn file(&self, text: usize, octets: usize) -> PathBuf {
+        self.0.join(octets.to_string()).join((text / 1000).to_string()).join(text.to_string())
+    }
+
     fn link(&self, number: usize, octets: usize, directory: &Path, flags: &str) -> Result<()> {
         // Maildrops that are larger still have the same messages again under other names.
         let text = number % FILES;
-        let file = self.0.join(octets.to_string()).join((text / 1000).to_string()).join(text.to_string());
+        let file = self.file(text, octets);
         if !file.exists() {
             let above = file.parent().context("a file lies in a directory")?;
             fs::create_dir_all(above)?;

@@ -138,11 +138,14 @@ impl Bench<'_> {
         for repeat in 0..scenario.repeats {
             let times = round * scenario.repeats + repeat;
             // What has never worked is not waited for again.
-            let who: Vec<Who> = row
+            let mut who: Vec<Who> = row
                 .iter()
                 .filter(|(_, outcome)| outcome.faults.is_empty() || !outcome.samples.is_empty())
                 .map(|(who, _)| *who)
                 .collect();
+            // Nor is anybody always the first.
+            let first = round % who.len().max(1);
+            who.rotate_left(first);
             let mut failed = HashSet::new();
             for prepare in scenario.prepare {
                 // Courier with another client is the same place.

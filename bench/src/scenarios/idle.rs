@@ -15,7 +15,7 @@ use crate::scale::{SHORT, Scale, short};
 pub(super) const REST: Duration = Duration::from_millis(1500);
 
 /// Logins that are timed.
-const LOGINS: usize = 60;
+const LOGINS: usize = 300;
 
 pub(super) fn scenarios(scale: &Scale) -> Vec<Scenario> {
     let (idle, processes, strangers) = (scale.idle, scale.idle_processes, scale.strangers);
