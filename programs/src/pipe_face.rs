@@ -7,6 +7,7 @@
 use std::env;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use authlib::Unavailable;
 use authlib::modules::{Answer, Modules};
@@ -14,12 +15,15 @@ use authlib::protocol::answer::{PIPE, UNAVAILABLE};
 use authlib::protocol::request::{Question, Reader, Request};
 use authlib::renewal::Renewed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use zeroize::Zeroizing;
 
 use crate::log::{self, Harmless};
 
-/// After so many seconds without a question modules let go of what they hold.
-const IDLE: Timespec = Timespec { tv_sec: 300, tv_nsec: 0 };
+/// After so long without a question modules let go of what they hold.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// Answers until the input ends; a failure is a request that is none, or an
 /// answer that cannot be given to a caller who does not know how to hear it.
@@ -29,6 +33,7 @@ pub fn serve(modules: &mut Modules) -> ExitCode {
     modules.prepare().iter().for_each(|trouble| log::error(trouble));
     let mut reader = Reader::new();
     let mut buffer = Zeroizing::new([0; 4096]);
+    let ends_by_itself = ends_by_itself();
     loop {
         match reader.next_question() {
             Ok(Some(question)) => {
@@ -45,7 +50,7 @@ pub fn serve(modules: &mut Modules) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
-        let read = read(&mut buffer[..], modules);
+        let read = read(&mut buffer[..], modules, ends_by_itself);
         match read
             .and_then(|octets| reader.push(&buffer[..octets]).map(|()| octets).map_err(io::Error::other))
         {
@@ -103,19 +108,30 @@ fn log_with_user(trouble: &Unavailable, request: &Request) {
     }
 }
 
-fn read(buffer: &mut [u8], modules: &mut Modules) -> io::Result<usize> {
-    let stdin = io::stdin();
+/// Waits for the next octets; while none come for long, modules rest.
+fn read(buffer: &mut [u8], modules: &mut Modules, ends_by_itself: bool) -> io::Result<usize> {
+    let (stdin, idle) = (io::stdin(), Timespec::try_from(IDLE).map_err(io::Error::other)?);
     loop {
-        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&IDLE)) {
-            Ok(0) => modules.idle(),
-            Ok(_) => match rustix::io::read(&stdin, &mut *buffer) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => return Ok(result?),
-            },
-            Err(rustix::io::Errno::INTR) => {}
+        let ready = match ends_by_itself {
+            true => Ok(1),
+            false => poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&idle)),
+        };
+        match ready.and_then(|ready| (ready > 0).then(|| rustix::io::read(&stdin, &mut *buffer)).transpose())
+        {
+            Ok(Some(octets)) => return Ok(octets),
+            Ok(None) | Err(Errno::AGAIN) => modules.idle(),
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether reading standard input ends after [`IDLE`] where nothing comes: of a
+/// socket, as workers have, which spares them a poll(2) for each question.
+fn ends_by_itself() -> bool {
+    let stdin = io::stdin();
+    fcntl_getfl(&stdin).is_ok_and(|flags| !flags.contains(OFlags::NONBLOCK))
+        && set_socket_timeout(&stdin, Timeout::Recv, Some(IDLE)).is_ok()
 }
 
 /// Past the buffer of the standard library, which would keep a copy.
@@ -125,7 +141,7 @@ fn write(mut octets: &[u8]) -> io::Result<()> {
         match rustix::io::write(&stdout, octets) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => octets = &octets[written..],
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }

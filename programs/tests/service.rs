@@ -92,6 +92,19 @@ fn a_thousand_strangers_who_say_nothing_hold_up_nobody() {
 }
 
 #[test]
+fn a_thousand_who_leave_before_they_are_let_in_hold_up_nobody() {
+    let mut house = House::new();
+    for _ in 0..1000 {
+        // Its greeting is not read: the connection is reset, and its ticket shown to nobody.
+        house.service.connect().unwrap().write_all(b"USER alice\r\nPASS secret\r\n").unwrap();
+    }
+    for _ in 0..20 {
+        house.log_in_again().quit().unwrap();
+    }
+    assert!(!house.log().contains("ERR: "), "{}", house.log());
+}
+
+#[test]
 fn where_descriptors_are_few_the_oldest_stranger_goes_and_logins_succeed() {
     let mut house = House::new();
     house.log_in_again().quit().unwrap();

@@ -21,6 +21,7 @@ mod unseen;
 mod update;
 mod validated;
 
+use std::cell::RefCell;
 use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,7 @@ use authlib::printable::reason;
 use maildir::{Listings, Maildir};
 use pop3::reply::{self, Reply};
 use pop3::{Transaction, Wrapper};
+use system::random::Supply;
 
 use crate::connection::Connection;
 use crate::log;
@@ -151,9 +153,13 @@ fn refuse_if_disabled(settings: &Settings) -> Result<(), Refusal> {
     Ok(())
 }
 
+thread_local! {
+    static BOUNDARIES: RefCell<Supply> = RefCell::default();
+}
+
 /// The wrapper of this session, with a boundary that nobody can foresee.
 fn wrapper(settings: &Settings) -> Result<Wrapper, Refusal> {
-    let random: [u8; 16] = system::random::octets().map_err(|error| {
+    let random: [u8; 16] = BOUNDARIES.with_borrow_mut(Supply::octets).map_err(|error| {
         log::error(&format_args!("no randomness: {}", reason(&error)));
         Refusal::Spoken(reply::TEMPORARY_PROBLEM, 1)
     })?;

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
 use authlib::protocol::request::{self, Request};
@@ -40,6 +40,8 @@ const NAME: &str = "postrider-auth";
 /// Most questions at once.
 const MOST: usize = 8192;
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// How often all who wait are looked at: it takes longer the more there are.
+const SWEEPING: Duration = Duration::from_millis(500);
 
 /// Names the wire to the monitor among the events.
 const MONITOR: u64 = 0;
@@ -81,6 +83,9 @@ struct Auth {
     desk: Rc<Desk>,
     office: Office<Asker>,
     last_question: u64,
+    swept: Instant,
+    /// Whether the epoll tells when there is room on the wire to the monitor.
+    waits_for_room: bool,
     /// Clients may log in by their certificates, at which only fronts can look.
     takes_vouching: bool,
 }
@@ -91,9 +96,16 @@ impl Auth {
         watch(&epoll, &*monitor, MONITOR)?;
         let office = Office::new(settings, MOST, |id, socket| watch(&epoll, socket, id | WORKER))?;
         let referrals = RefCell::new(Referrals::new().map_err(io::Error::other)?);
-        let desk = Rc::new(Desk { monitor, fronts: RefCell::default(), referrals });
+        let desk = Rc::new(Desk {
+            monitor,
+            fronts: RefCell::default(),
+            referrals,
+            random: RefCell::default(),
+            untold: RefCell::default(),
+        });
         let takes_vouching = client_certificates::naming_field().is_some();
-        Ok(Auth { epoll, desk, office, last_question: 0, takes_vouching })
+        let (last_question, swept) = (0, Instant::now());
+        Ok(Auth { epoll, desk, office, last_question, swept, waits_for_room: false, takes_vouching })
     }
 
     /// Serves until the monitor has gone.
@@ -117,11 +129,29 @@ impl Auth {
                     token => self.hear_other(token, now),
                 }
             }
-            self.office.pool().reap();
-            self.office.sweep(now);
+            if now.saturating_duration_since(self.swept) >= SWEEPING {
+                self.swept = now;
+                self.office.pool().reap();
+                self.office.sweep(now);
+            }
             let epoll = &self.epoll;
             self.office.dispatch(now, |id, socket| watch(epoll, socket, id | WORKER));
+            self.tell_monitor()?;
         }
+    }
+
+    /// Tells the monitor of tickets for which there was no room before, as soon as
+    /// there is.
+    fn tell_monitor(&mut self) -> io::Result<()> {
+        if self.waits_for_room {
+            self.desk.tell_all();
+        }
+        let waits = self.desk.waits_for_room();
+        if std::mem::replace(&mut self.waits_for_room, waits) != waits {
+            let events = if waits { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+            epoll::modify(&self.epoll, &*self.desk.monitor, EventData::new_u64(MONITOR), events)?;
+        }
+        Ok(())
     }
 
     /// Takes wires to new fronts and proxies; whether the monitor is there.

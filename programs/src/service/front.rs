@@ -43,7 +43,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use self::clients::Clients;
 use self::counting::Counting;
-use self::entrance::Listener;
+use self::entrance::{AT_ONCE, Listener};
 use self::leaving::Stage;
 use self::proxied::Trust;
 use self::talk::refused;
@@ -149,7 +149,9 @@ impl Front {
                     MONITOR => {}
                     AUTH => self.hear_auth()?,
                     token if token < FIRST_CLIENT => {
-                        self.accept(token, now);
+                        // Whether there is another one is asked where many are busy; else
+                        // epoll_wait(2) will say so.
+                        self.accept(token, now, if events.len() > 1 { AT_ONCE } else { 1 });
                     }
                     token => match tunnels::client_of(token) {
                         Some((client, ready)) => self.pump(client, ready),

@@ -67,6 +67,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Most mailbox processes.
 const MOST_MAILBOXES: usize = 512;
 
+/// Most messages of one auth that are taken in passing.
+const MOST_AT_ONCE: usize = 4096;
+
 const TICK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// How often all processes are looked at; a little less than a tick.
 const LOOK: Duration = Duration::from_millis(900);
@@ -214,7 +217,11 @@ impl Monitor {
     /// last time. If not, it hears nothing, and restarts the service.
     fn show_life(&mut self) {
         let (Some(beat), now) = (self.manager.beat, Instant::now()) else { return };
-        if self.serving.is_some() && self.beats_at <= now && self.parts.have_answered() {
+        if self.serving.is_none() || self.beats_at > now {
+            return;
+        }
+        self.hear_auths();
+        if self.parts.have_answered() {
             self.manager.tell(State::Alive);
             self.parts.ask_all();
             self.beats_at = now + beat;
@@ -232,6 +239,7 @@ impl Monitor {
             return Ok(());
         }
         self.look_at = now + LOOK;
+        self.hear_auths();
         self.lose_the_late();
         let _somebody_is_here = self.parts.reap();
         self.judge_trial()?;
@@ -275,6 +283,13 @@ impl Monitor {
         // If there is another message, epoll_wait(2) says so at once, which costs no
         // more than to ask whether there is.
         self.hear_one(token);
+    }
+
+    /// Takes what auths have said without waking us.
+    fn hear_auths(&mut self) {
+        for auth in self.parts.all_of(&Role::Auth) {
+            let _all_or_many = (0..MOST_AT_ONCE).take_while(|_| self.hear_one(auth)).count();
+        }
     }
 
     /// Takes one message; whether there may be another.

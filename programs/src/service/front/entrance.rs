@@ -26,7 +26,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Connections taken at once from one listening socket, before others have
 /// their turn.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// Where clients come from.
 pub(super) struct Listener {
@@ -50,10 +50,10 @@ impl Front {
         Ok(())
     }
 
-    /// Lets in who waits at a listening socket, so many at once; whether there may be
+    /// Lets in who waits at a listening socket, `most` of them; whether there may be
     /// more.
-    pub(super) fn accept(&mut self, token: u64, now: Instant) -> bool {
-        for _ in 0..AT_ONCE {
+    pub(super) fn accept(&mut self, token: u64, now: Instant, most: usize) -> bool {
+        for _ in 0..most {
             let index = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
             let Some(listener) = self.listeners.get(index) else { return false };
             match acceptfrom_with(&listener.socket, SocketFlags::CLOEXEC) {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::event::epoll;
 
 use super::client::State;
+use super::entrance::AT_ONCE;
 use super::{FIRST_LISTENER, Front};
 use crate::service::order::Strangers;
 use crate::service::ticket_keys::TicketKeys;
@@ -39,7 +40,7 @@ impl Front {
         let now = Instant::now();
         for index in 0..self.listeners.len() {
             for _ in 0..LAST_LOOKS {
-                if self.resting_until.is_some() || !self.accept(FIRST_LISTENER + index as u64, now) {
+                if self.resting_until.is_some() || !self.accept(FIRST_LISTENER + index as u64, now, AT_ONCE) {
                     break;
                 }
             }

@@ -51,6 +51,7 @@ impl Monitor {
 
     /// Goes on with it; whether nobody is left.
     pub(super) fn go_on_leaving(&mut self, farewell: Farewell) -> bool {
+        self.hear_auths();
         self.parts.dismiss_unneeded(&[]);
         if self.parts.all_of(&Role::Front).is_empty() {
             // Whoever is logging in needs one of them.

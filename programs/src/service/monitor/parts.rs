@@ -90,6 +90,21 @@ struct Process {
     idle_since: Instant,
 }
 
+impl Process {
+    /// Tells the kernel for what to wake us. auth's tickets are read when somebody shows
+    /// one, and each tick: as soon as it serves, only its end wakes us, of which the
+    /// kernel tells in any case.
+    fn tell(&self, epoll: &OwnedFd, token: Token) {
+        let for_words = !(self.role == Role::Auth && self.stage == Stage::Ready);
+        let mut events = EventFlags::empty();
+        events.set(EventFlags::IN, for_words);
+        events.set(EventFlags::OUT, self.waits_for_room);
+        if let Err(error) = epoll::modify(epoll, self.part.wire(), EventData::new_u64(token), events) {
+            log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+        }
+    }
+}
+
 /// What is left of a process that has gone.
 pub(super) struct Lost {
     pub(super) role: Role,
@@ -266,6 +281,7 @@ impl Parts {
         let was_starting = process.stage == Stage::Starting;
         if was_starting {
             process.stage = Stage::Ready;
+            process.tell(&self.epoll, token);
         }
         was_starting
     }
@@ -355,13 +371,8 @@ impl Parts {
     fn watch(&mut self, token: Token, has_all: bool) {
         let Some(process) = self.all.get_mut(&token) else { return };
         let for_room = !has_all;
-        if std::mem::replace(&mut process.waits_for_room, for_room) == for_room {
-            return;
-        }
-        let events = if has_all { EventFlags::IN } else { EventFlags::IN | EventFlags::OUT };
-        let data = EventData::new_u64(token);
-        if let Err(error) = epoll::modify(&self.epoll, process.part.wire(), data, events) {
-            log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+        if std::mem::replace(&mut process.waits_for_room, for_room) != for_room {
+            process.tell(&self.epoll, token);
         }
     }
 
