@@ -12,6 +12,7 @@ pub mod checkpassword;
 pub mod connection;
 pub mod descriptors;
 pub mod environment;
+mod forkserver;
 pub mod log;
 pub mod login;
 pub mod mailbox;

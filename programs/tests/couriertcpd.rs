@@ -9,6 +9,8 @@
 mod connections;
 #[path = "couriertcpd/daemon.rs"]
 mod daemon;
+#[path = "couriertcpd/forks.rs"]
+mod forks;
 #[path = "couriertcpd/limits.rs"]
 mod limits;
 #[path = "couriertcpd/log.rs"]

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -143,11 +143,14 @@ fn who_passes_octets_on_is_the_accounts_user() {
     client.quit().unwrap();
 }
 
-/// Whose the processes of `program` are.
+/// Whose the processes of `program` are that have a client (couriertcpd's fork
+/// server has none).
 fn owners(program: &Path) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
     let its = processes.filter(|path| fs::read_link(path.join("exe")).is_ok_and(|exe| exe == program));
-    its.map(|path| fs::metadata(path.join("task")).unwrap().uid()).collect()
+    let has_client =
+        |path: &PathBuf| fs::read_link(path.join("fd/1")).is_ok_and(|file| file != Path::new("/dev/null"));
+    its.filter(has_client).map(|path| fs::metadata(path.join("task")).unwrap().uid()).collect()
 }
 
 #[test]

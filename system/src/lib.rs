@@ -20,5 +20,6 @@ pub mod random;
 pub mod service;
 pub mod shadow;
 pub mod shared;
+pub mod sibling;
 pub mod stamp;
 pub mod user;

@@ -13,6 +13,8 @@ use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::{ForkResult, Pid};
 
+use crate::sibling::OneThread;
+
 /// Which of the two processes we are after [`background`].
 #[derive(Debug)]
 pub enum Background {
@@ -36,9 +38,8 @@ pub struct Daemon(File);
 /// What pipe(2), fork(2) or setsid(2) report; also if this process has more
 /// than one thread, since the others would be missing in the daemon.
 pub fn background() -> io::Result<Background> {
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::other("a process with several threads cannot go to the background"));
-    }
+    // In the other process, others would be missing.
+    let _alone = OneThread::look()?;
     let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // SAFETY: this process has one thread (checked above), so no lock or
     // half-changed state of another thread is copied into the child.

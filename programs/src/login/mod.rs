@@ -36,6 +36,7 @@ use pop3::reply;
 use crate::chain::{self, Handover};
 use crate::connection::Connection;
 use crate::environment;
+use crate::forkserver;
 use crate::log::{self, Peer};
 use crate::proxy;
 use attempt::Attempt;
@@ -55,6 +56,9 @@ const OURS_TO_SET: [&str; 6] =
 /// Runs courierpop3login with the arguments and environment of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Err(status) = forkserver::await_connection() {
+        return status;
+    }
     let connection = Connection::inherited();
     let arguments: Vec<OsString> = env::args_os().collect();
     let words = arguments.get(1..).unwrap_or_default().to_vec();

@@ -48,7 +48,7 @@ pub mod ticket_keys;
 mod tickets;
 mod trial;
 mod user;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use guest::Guest;
 pub(crate) use settings::stands_above_authdaemonrc;

@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Longest message, in octets: a client's credentials, or an account with all
 /// that its client has said already.
-pub(super) const LIMIT: usize = 32 * 1024;
+pub(crate) const LIMIT: usize = 32 * 1024;
 
 thread_local! {
     /// Where messages arrive. Nothing is left in it: it need not be cleared again
@@ -26,15 +26,15 @@ thread_local! {
 
 /// One end of a connection between two of our processes.
 #[derive(Debug)]
-pub(super) struct Wire(OwnedFd);
+pub(crate) struct Wire(OwnedFd);
 
 /// What has come over it.
-pub(super) struct Received {
+pub(crate) struct Received {
     /// The message; it may hold a password.
-    pub(super) message: Zeroizing<Vec<u8>>,
+    pub(crate) message: Zeroizing<Vec<u8>>,
     /// The descriptor that came with it; none also where this process has no
     /// room for one more.
-    pub(super) descriptor: Option<OwnedFd>,
+    pub(crate) descriptor: Option<OwnedFd>,
 }
 
 impl Wire {
@@ -42,19 +42,19 @@ impl Wire {
     ///
     /// # Errors
     /// What socketpair(2) reports.
-    pub(super) fn pair() -> io::Result<(Wire, Wire)> {
+    pub(crate) fn pair() -> io::Result<(Wire, Wire)> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok((Wire(one), Wire(other)))
     }
 
     /// The end that this process was started with.
-    pub(super) fn of(descriptor: OwnedFd) -> Wire {
+    pub(crate) fn of(descriptor: OwnedFd) -> Wire {
         Wire(descriptor)
     }
 
     /// The descriptor, to give to a process that is started.
-    pub(super) fn into_descriptor(self) -> OwnedFd {
+    pub(crate) fn into_descriptor(self) -> OwnedFd {
         self.0
     }
 
@@ -63,7 +63,7 @@ impl Wire {
     ///
     /// # Errors
     /// The other side has gone.
-    pub(super) fn send(&self, message: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+    pub(crate) fn send(&self, message: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<bool> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let descriptors = descriptor.as_slice();
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// Says and hears nothing more; what was sent before arrives.
-    pub(super) fn shut(&self) {
+    pub(crate) fn shut(&self) {
         // The other side may have gone.
         let _ = shutdown(&self.0, Shutdown::Both);
     }
@@ -91,7 +91,7 @@ impl Wire {
     ///
     /// # Errors
     /// The other side has gone (`UnexpectedEof`), or has sent what is too long.
-    pub(super) fn receive(&self) -> io::Result<Option<Received>> {
+    pub(crate) fn receive(&self) -> io::Result<Option<Received>> {
         ARRIVING.with_borrow_mut(|buffer| self.receive_into(buffer))
     }
 

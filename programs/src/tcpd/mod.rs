@@ -5,6 +5,7 @@
 //! It runs as root as long as nobody says `-user`, and therefore reads not one
 //! octet that a client sends (but to throw it away) and knows no protocol.
 
+mod forks;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 mod logger;

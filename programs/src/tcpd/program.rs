@@ -7,8 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 
+use super::forks::Forks;
 use super::limits::Client;
 use super::spawn::{Executable, Group};
+use crate::forkserver;
 
 /// What we tell, or do not tell, the program about its connection. Our own
 /// environment may hold these names too, if another super-server has started
@@ -29,6 +31,7 @@ pub(super) struct Program {
     executable: Executable,
     environment: Vec<CString>,
     stderr: Stderr,
+    forks: Forks,
 }
 
 /// Where descriptor 2 of the program leads.
@@ -62,25 +65,35 @@ impl Program {
         stderr: Stderr,
     ) -> io::Result<Self> {
         let executable = Executable::new(word, arguments.iter().map(OsString::as_os_str))?;
-        Ok(Program { executable, environment, stderr })
+        Ok(Program { executable, environment, stderr, forks: Forks::default() })
     }
 
-    /// Starts the program with `connection` as its descriptors 0 and 1, gives
-    /// its process id. Our own descriptor of the connection is closed in any
-    /// case.
+    /// Starts the program with `connection` as its descriptors 0 and 1, or has it
+    /// make a copy of itself, and gives the process id. Our own descriptor of the
+    /// connection is closed in any case.
     ///
     /// # Errors
     /// What fork(2) and exec(2) report.
-    pub(super) fn start(&self, connection: TcpStream, ends: Ends) -> io::Result<u32> {
+    pub(super) fn start(&mut self, connection: TcpStream, ends: Ends) -> io::Result<u32> {
+        let (connection, about) = (connection.as_fd(), about(ends)?);
+        if self.stderr == Stderr::Log
+            && let Some(copy) = self.forks.start(&self.executable, &self.environment, connection, &about)
+        {
+            return copy;
+        }
         let mut environment = self.environment.clone();
-        environment.extend(about(ends)?);
-        let connection = connection.as_fd();
+        environment.extend(about);
         let descriptors = [(connection, 0), (connection, 1), (connection, 2)];
         let descriptors = match self.stderr {
             Stderr::Log => &descriptors[..2],
             Stderr::Client => &descriptors[..],
         };
         self.executable.start(&environment, descriptors, Group::Ours)
+    }
+
+    /// Process `pid` has ended; perhaps it was the one that makes copies.
+    pub(super) fn ended(&mut self, pid: u32) {
+        self.forks.ended(pid);
     }
 }
 
@@ -90,12 +103,15 @@ impl fmt::Display for Program {
     }
 }
 
-/// Everything that our own environment holds, but nothing about connections.
+/// Everything that our own environment holds, but nothing about connections, or
+/// about us alone.
 ///
 /// # Errors
 /// A NUL, which no environment holds.
 pub(super) fn environment() -> io::Result<Vec<CString>> {
-    let foreign = std::env::vars_os().filter(|(name, _)| !ABOUT_CONNECTION.iter().any(|&ours| name == ours));
+    let ours =
+        |name: &OsString| name == forkserver::VARIABLE || ABOUT_CONNECTION.iter().any(|ours| name == ours);
+    let foreign = std::env::vars_os().filter(|(name, _)| !ours(name));
     foreign.map(|(name, value)| variable(name, value)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The loop: wait for clients and signals, start a program for each client.
 //!
-//! One thread, which never waits for a client, a program or the log.
+//! One thread, which never waits for a client, a program or the log; but for a
+//! moment until the kernel has started a program, or one has copied itself.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -182,6 +183,7 @@ impl Server {
         while let Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) = waitid(Id::All, flags) {
             let pid = pid.as_raw().unsigned_abs();
             self.slots.free(pid);
+            self.program.ended(pid);
             if let Some(logger) = &mut self.logger {
                 logger.ended(pid);
             }

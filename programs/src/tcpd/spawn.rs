@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal};
@@ -46,6 +47,11 @@ impl Executable {
         let words = std::iter::once(word).chain(arguments);
         let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
         Ok(Executable { path, words })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.path.as_bytes()))
     }
 
     /// Starts the program in a new process, gives its id. Its descriptors are
