@@ -1,4 +1,4 @@
-//! Where the service's processor time goes in a scenario: perf(1) looks a
+//! Where a server's processor time goes in a scenario: perf(1) looks a
 //! thousand times each second at what its processes do.
 
 use std::fs;

@@ -90,9 +90,11 @@ fn words(scale: &Scale, scenario: &Scenario, row: &Row) -> String {
     if least < wanted && row.values().all(|outcome| outcome.faults.is_empty()) {
         lines.push(format!("measured {least} times of {wanted}, then the time was over"));
     }
-    let flame = format!("flame/{}.svg", scenario.name);
-    if !goals(scenario, row).1 && testbed::root().join("docs").join(&flame).exists() {
-        lines.push(format!("where the service spends its time: [flame graph]({flame})"));
+    let pictures = Who::ALL.into_iter().filter_map(|who| Some((who, scenario.picture(who)?)));
+    for (who, picture) in pictures.filter(|_| !goals(scenario, row).1) {
+        if testbed::root().join("docs").join(&picture).exists() {
+            lines.push(format!("where {} spends its time: [flame graph]({picture})", who.name()));
+        }
     }
     if lines.is_empty() { String::new() } else { format!("* `{}`: {}\n", scenario.name, lines.join("; ")) }
 }

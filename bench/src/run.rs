@@ -72,8 +72,8 @@ pub(crate) fn run(built: &Path, scale: &Scale, names: &[String]) -> Result<bool>
     Ok(!results.iter().any(|(_, row)| failed(row)))
 }
 
-/// Draws where the service's processor time goes in each of the scenarios with
-/// these names, into docs/flame.
+/// Draws where our processor time goes in each of the scenarios with these
+/// names, into docs/flame.
 ///
 /// # Errors
 /// One of them does not work, or there is no perf(1).
@@ -82,21 +82,17 @@ pub(crate) fn profile(built: &Path, scale: &Scale, names: &[String]) -> Result<(
     more_descriptors()?;
     let directory = tempfile::Builder::new().prefix("postrider-bench-").tempdir()?;
     let ground = ground::make(directory.path(), built, scale)?;
-    let places = Places::start_only(Who::Service, &ground);
-    ground::lay_out(&ground, scale, &scenarios, &places)?;
-    let bench = Bench { ground: &ground, scale, places, begin: Instant::now() };
-    for scenario in scenarios.iter().filter(|scenario| scenario.curve.is_none()) {
-        for prepare in scenario.prepare {
-            bench.turn(scenario, Who::Service, 0, 0, prepare)?;
-            sleep(SETTLES);
+    for who in Who::ALL {
+        let drawn = |scenario: &&Scenario| scenario.curve.is_none() && scenario.picture(who).is_some();
+        if !scenarios.iter().any(|scenario| drawn(&scenario)) {
+            continue;
         }
-        let place = bench.places.at(Who::Service).map_err(|fault| anyhow!("{fault}"))?;
-        let profile = Profile::begin(&place.group, directory.path())?;
-        sleep(PERF_BEGINS);
-        bench.turn(scenario, Who::Service, 0, 0, scenario.run)?;
-        let file = testbed::root().join("docs/flame").join(scenario.name).with_extension("svg");
-        profile.draw(&scenario.title, &file)?;
-        bench.say(&file.display().to_string());
+        let places = Places::start_only(who, &ground);
+        ground::lay_out(&ground, scale, &scenarios, &places)?;
+        let bench = Bench { ground: &ground, scale, places, begin: Instant::now() };
+        for scenario in scenarios.iter().filter(drawn) {
+            bench.draw(scenario, who, directory.path())?;
+        }
     }
     Ok(())
 }
@@ -170,6 +166,23 @@ impl Bench<'_> {
                 }
             }
         }
+    }
+
+    /// Draws where `who` spends its time in a scenario.
+    fn draw(&self, scenario: &Scenario, who: Who, directory: &Path) -> Result<()> {
+        let picture = scenario.picture(who).context("there is no picture of that")?;
+        for prepare in scenario.prepare {
+            self.turn(scenario, who, 0, 0, prepare)?;
+            sleep(SETTLES);
+        }
+        let place = self.places.at(who).map_err(|fault| anyhow!("{fault}"))?;
+        let profile = Profile::begin(&place.group, directory)?;
+        sleep(PERF_BEGINS);
+        self.turn(scenario, who, 0, 0, scenario.run)?;
+        let file = testbed::root().join("docs").join(picture);
+        profile.draw(&format!("{}: {}", who.name(), scenario.title), &file)?;
+        self.say(&file.display().to_string());
+        Ok(())
     }
 
     fn turn<T>(

@@ -65,6 +65,18 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
+    /// The flame graph of `who` in it, beside the document; `None` if it is drawn
+    /// of others: of the service, and of the chain where it has a goal.
+    pub(crate) fn picture(&self, who: Who) -> Option<String> {
+        let has_goal =
+            || self.goals.iter().any(|goal| matches!(goal, Goal::Share(whose, ..) if *whose == who));
+        match who {
+            Who::Service => Some(format!("flame/{}.svg", self.name)),
+            Who::Classic if has_goal() => Some(format!("flame/{}-chain.svg", self.name)),
+            _ => None,
+        }
+    }
+
     /// A row of the table.
     fn new(
         name: &'static str,

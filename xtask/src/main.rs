@@ -21,7 +21,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                      run all the tests
   promises                  check what no compiler checks (part of test)
   bench [--quick] [NAME…]   measure both deployments beside Courier, Dovecot and what the machine can do
-  bench --profile NAME…     draw flame graphs of the service in these scenarios (docs/flame)
+  bench --profile NAME…     draw flame graphs of postrider in these scenarios (docs/flame)
   bench logins              measure logins with PostgreSQL, userdb and Courier's authdaemond
   micro [keep]              count the instructions of hot functions (part of test), or keep them to compare
   fuzz [TARGET [SECONDS]]   run one fuzz target, or all, for so long each (default 60)
