@@ -16,4 +16,4 @@ mod tickets;
 mod versions;
 
 pub use connector::make_connector;
-pub use server::make_server;
+pub use server::{make_server, make_server_for_clients};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ::aws_lc_rs::rand;
 use programs::environment;
 use programs::service::front::tls::{Made, Opening, Server, Session};
 use programs::service::material::Material;
@@ -60,6 +61,16 @@ pub fn make_server(material: &Material) -> Result<Made, String> {
     Ok(Made { server: Box::new(Certified { usual, by_address, field: clients.field }), remarks })
 }
 
+/// The same where clients are to be served: what random octets are made of takes
+/// tens of milliseconds to begin, for which none of them is to wait.
+///
+/// # Errors
+/// As [`make_server`].
+pub fn make_server_for_clients(material: &Material) -> Result<Made, String> {
+    rand::fill(&mut [0]).map_err(|_| "there are no random octets")?;
+    make_server(material)
+}
+
 /// For clients that are shown what is in `choice`.
 fn configured(
     versions: &Versions,
@@ -74,6 +85,9 @@ fn configured(
         .with_cert_resolver(Arc::<Choice>::clone(choice));
     config.ignore_client_order = versions.own_order;
     config.alpn_protocols = protocols(&environment::octets("TLS_ALPN"));
+    // One is enough: who resumes with it gets the next one, and those who come twice
+    // at once to one maildrop are few.
+    config.send_tls13_tickets = 1;
     // What resumes a session its client keeps, and another front may open.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // A client's certificate that was good when a session began may not be any more.

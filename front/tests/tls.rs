@@ -233,6 +233,30 @@ fn who_says_all_and_closes_its_side_hears_all() {
 }
 
 #[test]
+fn a_record_is_heard_to_its_end_before_a_login_and_behind_it() {
+    let mut house = House::with_message(SUBJECT);
+    // More than is read at once on either side of the login, and all in one record.
+    const TIMES: usize = 500;
+    let said = ["USER alice\r\n".repeat(TIMES), "PASS secret\r\n".into(), "RSET\r\n".repeat(2 * TIMES)];
+    let said = [said.concat(), "QUIT\r\n".into()].concat();
+    assert!(said.len() < 16 * 1024);
+    for mut tls in [house.implicit(), house.by_stls()] {
+        tls.send(said.as_bytes()).unwrap();
+        let mut heard = Vec::new();
+        loop {
+            match tls.receive().unwrap() {
+                octets if octets.is_empty() => break,
+                octets => heard.extend(octets),
+            }
+        }
+        let heard = text(&heard);
+        assert_eq!(heard.matches("+OK Password required.\r\n").count(), TIMES, "{}", house.log());
+        assert_eq!(heard.matches("+OK Resurrected.\r\n").count(), 2 * TIMES, "{}", house.log());
+        assert!(heard.ends_with("+OK Bye-bye.\r\n"), "{}", house.log());
+    }
+}
+
+#[test]
 fn a_thousand_handshakes_that_never_come_hold_up_nobody() {
     let mut house = House::with_message(SUBJECT);
     let mut strangers: Vec<TcpStream> = Vec::new();

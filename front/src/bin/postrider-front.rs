@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    programs::service::front::run(front::make_server)
+    programs::service::front::run(front::make_server_for_clients)
 }

@@ -12,11 +12,11 @@
 //! One thread that waits for everybody at once. A stranger costs an entry in a
 //! table, and the oldest goes if there are too many.
 //!
-//! A client that speaks TLS is a stranger like others while it shakes hands;
-//! then its conversation goes on with one end of a socket pair, and a
-//! tunnel lies between the other end and its socket, for as long as the
-//! session lasts. The TLS itself is another crate's ([`tls`]): this one is in
-//! the programs that open mail.
+//! A client that speaks TLS is a stranger like others until it is let in. Then
+//! the mailbox process gets one end of a socket pair, and a tunnel lies between
+//! the other end and the client's socket for as long as the session lasts. The
+//! TLS itself is another crate's ([`tls`]): this one is in the programs that
+//! open mail.
 
 mod client;
 mod clients;
@@ -27,6 +27,7 @@ mod leaving;
 pub(super) mod proxied;
 mod talk;
 pub mod tls;
+mod transport;
 mod tunnel;
 mod tunnels;
 mod whence;
@@ -48,6 +49,7 @@ use self::leaving::Stage;
 use self::proxied::Trust;
 use self::talk::refused;
 use self::tls::{MakeServer, Server};
+use self::tunnel::Ready;
 use self::tunnels::Tunnels;
 use super::confinement::Confinement;
 use super::limits::Limits;
@@ -154,7 +156,7 @@ impl Front {
                         self.accept(token, now, if events.len() > 1 { AT_ONCE } else { 1 });
                     }
                     token => match tunnels::client_of(token) {
-                        Some((client, ready)) => self.pump(client, ready),
+                        Some(client) => self.pump(client, Ready::inner(event.flags)),
                         None => self.hear_client(token, event.flags),
                     },
                 }

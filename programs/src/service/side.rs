@@ -19,6 +19,11 @@ impl Side {
         Side { stream, watched_for: EventFlags::empty() }
     }
 
+    /// One that is watched for `events`.
+    pub(super) fn watched(stream: Stream, events: EventFlags) -> Side {
+        Side { stream, watched_for: events }
+    }
+
     /// Has `epoll` watch it as `token` for `events`. One for which nothing is
     /// wanted is not watched at all, else its end would wake us again and again.
     ///

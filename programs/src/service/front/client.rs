@@ -10,13 +10,14 @@ use pop3::reply::Reply;
 use pop3::{Authorization, CREDENTIAL_LIMIT, LineReader};
 use rustix::event::epoll::EventFlags;
 
-use super::tls::{self, Session};
+use super::tls::Session;
+use super::transport::Transport;
 use super::whence::Whence;
 use crate::log::{self, Peer};
 use crate::login::clock::{self, AfterFailure};
 use crate::login::conversation::{Conversation, Next};
 use crate::login::settings;
-use crate::mailbox::{Client as _, Replies};
+use crate::mailbox::Replies;
 use crate::proxy_header::Reader;
 use crate::service::counts::Place;
 use crate::service::guest::Origin;
@@ -50,14 +51,12 @@ pub(super) enum State {
 
 /// A client and the conversation with it.
 pub(super) struct Client {
-    pub(super) stream: Stream,
+    pub(super) transport: Transport,
     pub(super) state: State,
-    /// Whether the kernel watches `stream`.
+    /// Whether the kernel watches its socket.
     pub(super) is_watched: bool,
     /// What it has been told to wait for there.
     pub(super) waits_for: EventFlags,
-    /// TLS while it shakes hands.
-    session: Option<Box<dyn Session>>,
     greeted: bool,
     /// STLS may be offered.
     stls: bool,
@@ -86,11 +85,10 @@ impl Client {
     pub(super) fn new(stream: Stream, whence: Whence, stls: bool, login_ends: Instant) -> Client {
         let (origin, conversation) = opening(whence, stls);
         Client {
-            stream,
+            transport: Transport::of(stream),
             state: State::Talking,
             is_watched: false,
             waits_for: EventFlags::empty(),
-            session: None,
             greeted: false,
             stls,
             header: Reader::default(),
@@ -131,7 +129,7 @@ impl Client {
     /// # Errors
     /// The client has gone.
     pub(super) fn send(&mut self) -> io::Result<bool> {
-        self.replies.send(&self.stream)
+        self.transport.send(&mut self.replies)
     }
 
     /// Gives back what a client that is told nothing does not need.
@@ -142,37 +140,26 @@ impl Client {
     /// Has it shake hands next. What it has said before is forgotten
     /// (ledger 115). Without TLS it is sent away.
     pub(super) fn begin_tls(&mut self, session: Option<Box<dyn Session>>) {
-        self.state = if session.is_some() { State::ShakingHands } else { State::Closing };
-        self.session = session;
+        self.state = match session {
+            Some(session) => {
+                self.transport.begin_tls(session);
+                State::ShakingHands
+            }
+            None => State::Closing,
+        };
         self.arrived = Vec::new();
         self.reader = None;
     }
 
-    /// Goes on with the handshake; for what it waits then, or `None` if it is
-    /// done.
-    ///
-    /// # Errors
-    /// It has failed.
-    pub(super) fn shake(&mut self) -> io::Result<Option<EventFlags>> {
-        match &mut self.session {
-            Some(session) => tls::shake(&mut **session, &self.stream),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    /// The handshake is done: the conversation goes on in clear on `stream`,
-    /// from the beginning. Gives TLS, and the stream that it is spoken on.
-    pub(super) fn tls_started(&mut self, stream: Stream) -> Option<(Box<dyn Session>, Stream)> {
-        let session = self.session.take()?;
-        let network = std::mem::replace(&mut self.stream, stream);
-        (self.is_watched, self.waits_for) = (false, EventFlags::empty());
+    /// The handshake is done: the conversation goes on inside TLS, from the
+    /// beginning.
+    pub(super) fn tls_started(&mut self) {
         self.state = State::Talking;
         self.origin.tls = true;
-        self.conversation.tls_started(session.channel());
+        self.conversation.tls_started(self.transport.tls_started());
         if !self.greeted {
             self.greet();
         }
-        Some((session, network))
     }
 
     /// Whether it can be sent away: nobody but itself is waited for.
@@ -202,7 +189,7 @@ impl Client {
             return true;
         }
         self.arrived.resize(kept + READ, 0);
-        let taken = self.stream.take(&mut self.arrived[kept..]);
+        let taken = self.transport.take(&mut self.arrived[kept..]);
         let octets = taken.as_ref().map_or(0, |taken| taken.unwrap_or(0));
         self.arrived.truncate(kept + octets);
         !matches!(taken, Ok(Some(0)) | Err(_))
@@ -335,8 +322,7 @@ impl Client {
     /// Ends the connection.
     pub(super) fn close(self) {
         log::disconnected(self.conversation.peer());
-        self.stream.forget_arrived();
-        self.stream.close();
+        self.transport.close();
     }
 }
 

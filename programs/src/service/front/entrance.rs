@@ -119,7 +119,6 @@ impl Front {
 
     pub(super) fn welcome(&mut self, mut client: Client, manner: Manner, now: Instant) {
         if self.is_full() {
-            // One who speaks TLS leaves two descriptors more in a moment.
             match self.clients.oldest_stranger() {
                 Some(oldest) => self.close(oldest),
                 None => return client.close(),

@@ -1,4 +1,5 @@
-//! From a client's first octet of TLS to its tunnel.
+//! From a client's first octet of TLS to its conversation, and from that to its
+//! tunnel.
 
 use std::io;
 use std::net::IpAddr;
@@ -6,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use authlib::printable::reason;
-use rustix::event::epoll;
+use rustix::event::epoll::EventFlags;
 
 use super::Front;
 use super::tls::{Opening, Session};
@@ -14,6 +15,7 @@ use super::tunnel::{Ready, Tunnel};
 use crate::environment;
 use crate::log;
 use crate::service::material::Material;
+use crate::service::side::Side;
 use crate::service::stream::Stream;
 use crate::service::ticket_keys::TicketKeys;
 
@@ -60,13 +62,13 @@ impl Front {
     /// Goes on with a handshake.
     pub(super) fn shake(&mut self, token: u64) {
         let Some(client) = self.clients.get(token) else { return };
-        match client.shake() {
+        match client.transport.shake() {
             Ok(Some(events)) => self.wait_for(token, events),
             Ok(None) => {
-                if let Err(error) = self.tls_started(token) {
-                    log::error(&format_args!("TLS: {}", reason(&error)));
-                    self.close(token);
-                }
+                client.tls_started();
+                let end = client.login_ends();
+                self.clients.set_deadline(token, end);
+                self.go_on(token);
             }
             Err(error) => {
                 log::handshake_failed(&reason(&error), client.peer());
@@ -75,22 +77,31 @@ impl Front {
         }
     }
 
-    /// Lays a tunnel between a client that has shaken hands and its conversation.
-    pub(super) fn tls_started(&mut self, token: u64) -> io::Result<()> {
-        let Some(client) = self.clients.get(token) else { return Ok(()) };
-        let end = client.login_ends();
-        let (inner, outer) = Stream::pair()?;
-        if client.is_watched {
-            epoll::delete(&self.epoll, &client.stream)?;
+    /// What its tunnel is to end at, if the client needs one: the inner side here,
+    /// and that of the mailbox process.
+    pub(super) fn ends_for_tunnel(&mut self, token: u64) -> io::Result<Option<(Stream, Stream)>> {
+        match self.clients.get(token) {
+            Some(client) if client.transport.is_in_tls() => {
+                self.wait_for(token, EventFlags::IN);
+                Stream::pair().map(Some)
+            }
+            _ => Ok(None),
         }
-        if let Some((session, network)) = client.tls_started(outer) {
-            self.tunnels.add(token, Tunnel::new(network, inner, session));
-        }
-        self.clients.set_deadline(token, end);
-        self.go_on(token);
-        // What the client has said behind its handshake is in the session already.
-        self.pump(token, Ready::Inner);
-        Ok(())
+    }
+
+    /// Lays a tunnel between `network`, which is watched for what comes in, and
+    /// `inner`.
+    pub(super) fn lay_tunnel(
+        &mut self,
+        token: u64,
+        network: Stream,
+        inner: Stream,
+        session: Box<dyn Session>,
+    ) {
+        let network = Side::watched(network, EventFlags::IN);
+        self.tunnels.add(token, Tunnel::new(network, inner, session));
+        // What the client has said behind its login may be in the session already.
+        self.pump(token, Ready::Neither);
     }
 
     pub(super) fn pump(&mut self, token: u64, ready: Ready) {

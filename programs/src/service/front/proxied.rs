@@ -113,7 +113,7 @@ impl Front {
     pub(super) fn hear_proxy(&mut self, token: u64) {
         let Some(client) = self.clients.get(token) else { return };
         let State::Announced { implicit_tls } = client.state else { return };
-        match hear(&mut client.header, &client.stream) {
+        match hear(&mut client.header, &client.transport.stream) {
             Ok(None) => self.wait_for(token, EventFlags::IN),
             Ok(Some(header)) => {
                 if let Header::Clients { source, destination } = header {

@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use super::Front;
 use super::client::State;
 use super::tls::Opening;
+use super::tunnel::Ready;
 use crate::log::{self, Peer};
 use crate::login::conversation::Next;
 use crate::mailbox::Client as _;
@@ -24,7 +25,7 @@ use crate::service::wire::Wire;
 
 impl Front {
     pub(super) fn hear_client(&mut self, token: u64, flags: EventFlags) {
-        let Some(client) = self.clients.get(token) else { return };
+        let Some(client) = self.clients.get(token) else { return self.pump(token, Ready::Network) };
         // While somebody else is asked nothing is read; that a client has gone is
         // heard all the same.
         let has_gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);
@@ -53,6 +54,11 @@ impl Front {
                 State::ShakingHands => return self.shake(token),
                 State::Talking => match client.next_line() {
                     Some(next) => self.obey(token, next),
+                    None if client.transport.holds_more() => {
+                        if !client.take_arrived() {
+                            return self.close(token);
+                        }
+                    }
                     None => {
                         client.rest();
                         return self.wait_for(token, EventFlags::IN);
@@ -151,16 +157,44 @@ impl Front {
     /// nobody counts it, which is better than twice: that might keep the same
     /// client's next one out.
     pub(super) fn show(&mut self, token: u64, ticket: ticket::Number) {
+        let ends = match self.ends_for_tunnel(token) {
+            Ok(ends) => ends,
+            Err(error) => return self.cannot_show(token, &error),
+        };
         let Some(mut client) = self.clients.remove(token) else { return };
         client.place = None;
         let origin = client.origin();
         let shown = Shown { ticket, origin, utf8: client.utf8(), arrived: client.take_rest() };
-        let stays_watched = client.is_watched && epoll::delete(&self.epoll, &client.stream).is_err();
-        if stays_watched
-            || !matches!(self.monitor.send(&shown.encode(), Some(client.stream.as_fd())), Ok(true))
-        {
+        let is_watched = client.is_watched;
+        match (client.transport.into_parts(), ends) {
+            ((network, Some(session)), Some((inner, outer))) => {
+                self.hand_over(&shown, outer);
+                self.lay_tunnel(token, network, inner, session);
+            }
+            ((stream, _), _) => match is_watched.then(|| epoll::delete(&self.epoll, &stream)) {
+                None | Some(Ok(())) => self.hand_over(&shown, stream),
+                Some(Err(error)) => {
+                    log::error(&format_args!("epoll_ctl: {}", reason(&error.into())));
+                    refused(Refusal::Unavailable, &shown.origin, Some(stream));
+                }
+            },
+        }
+    }
+
+    fn hand_over(&self, shown: &Shown, stream: Stream) {
+        if !matches!(self.monitor.send(&shown.encode(), Some(stream.as_fd())), Ok(true)) {
             log::error(&"the monitor does not take a ticket");
-            refused(Refusal::Unavailable, &shown.origin, Some(client.stream));
+            refused(Refusal::Unavailable, &shown.origin, Some(stream));
+        }
+    }
+
+    /// The machine is short of something, and a client that was accepted hears so.
+    fn cannot_show(&mut self, token: u64, error: &io::Error) {
+        log::error(&format_args!("socketpair: {}", reason(error)));
+        if let Some(client) = self.clients.get(token) {
+            client.say(reply::TEMPORARY_PROBLEM);
+            client.state = State::Closing;
+            self.go_on(token);
         }
     }
 
@@ -170,8 +204,8 @@ impl Front {
         let data = EventData::new_u64(token);
         let watched = match client.is_watched {
             true if client.waits_for == events => return,
-            true => epoll::modify(&self.epoll, &client.stream, data, events),
-            false => epoll::add(&self.epoll, &client.stream, data, events),
+            true => epoll::modify(&self.epoll, &client.transport.stream, data, events),
+            false => epoll::add(&self.epoll, &client.transport.stream, data, events),
         };
         (client.is_watched, client.waits_for) = (true, events);
         if let Err(error) = watched {

@@ -98,7 +98,8 @@ pub trait Session {
     fn channel(&self) -> Channel;
 }
 
-/// Goes on with a handshake; for what it waits then, or `None` if it is done.
+/// Goes on with a handshake; for what it waits then, or `None` if it is done. There
+/// may be something for [`flush`] then, which can leave with what is said next.
 ///
 /// # Errors
 /// It has failed. The client has been sent why, if it takes that.
@@ -121,10 +122,34 @@ pub(in crate::service) fn shake(
             return Err(error);
         }
     }
+    if !session.is_handshaking() {
+        return Ok(None);
+    }
     // What else has come is told by epoll(7) once more.
-    match flush(session, network)? {
-        false => Ok(Some(EventFlags::OUT)),
-        true => Ok(session.is_handshaking().then_some(EventFlags::IN)),
+    Ok(Some(if flush(session, network)? { EventFlags::IN } else { EventFlags::OUT }))
+}
+
+/// Takes plaintext, as much as `buffer` has room for, of what has come already or
+/// else of what comes with one look at the network; `None` if there is none yet, 0
+/// at the end.
+///
+/// # Errors
+/// There will be none any more. The client has been sent why, if it takes that.
+pub(in crate::service) fn take(
+    session: &mut dyn Session,
+    network: &Stream,
+    buffer: &mut [u8],
+) -> io::Result<Option<usize>> {
+    if let Some(octets) = session.read(buffer)? {
+        return Ok(Some(octets));
+    }
+    match session.read_tls(&mut Network(network)) {
+        Ok(_) => session.read(buffer),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => {
+            let _alert = flush(session, network);
+            Err(error)
+        }
     }
 }
 
@@ -159,6 +184,9 @@ impl Write for Network<'_> {
 
     /// A flight of a handshake is several records, which leave in one segment.
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [part] = parts {
+            return self.write(part);
+        }
         self.0.give_all(parts)?.ok_or_else(|| ErrorKind::WouldBlock.into())
     }
 

@@ -1,8 +1,8 @@
-//! A client that speaks TLS, and the socket on which its conversation and then
-//! its session see clear text.
+//! A client that speaks TLS, and the socket on which its mailbox process sees
+//! clear text.
 //!
 //! ```text
-//!   client ──network──> │ session │ ──inner──> conversation, later mailbox process
+//!   client ──network──> │ session │ ──inner──> mailbox process
 //!          <─────────── │         │ <─────────
 //! ```
 //!
@@ -19,8 +19,10 @@ use crate::mailbox::Client as _;
 use crate::service::side::Side;
 use crate::service::stream::Stream;
 
-/// Octets that are passed on at once, a record of TLS.
+/// Octets that are passed on to the client at once, a record of TLS.
 const CHUNK: usize = 16 * 1024;
+/// The same of what it says, which is commands.
+const COMMANDS: usize = 4 * 1024;
 /// So many times, before others have their turn.
 const ROUNDS: usize = 8;
 
@@ -30,8 +32,19 @@ const ROUNDS: usize = 8;
 pub(super) enum Ready {
     /// The client's.
     Network,
-    /// That of the conversation, or of the session.
+    /// That of the mailbox process.
     Inner,
+    /// The same, and nothing more will come.
+    InnerEnded,
+    /// Neither that we know of.
+    Neither,
+}
+
+impl Ready {
+    /// The inner one, of which epoll(7) tells `flags`.
+    pub(super) fn inner(flags: EventFlags) -> Ready {
+        if flags.contains(EventFlags::HUP) { Ready::InnerEnded } else { Ready::Inner }
+    }
 }
 
 /// A tunnel in use.
@@ -49,9 +62,9 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Between `network`, with whose client `session` has shaken hands, and
-    /// `inner`. Neither is watched.
-    pub(super) fn new(network: Stream, inner: Stream, session: Box<dyn Session>) -> Tunnel {
-        let (network, inner) = (Side::new(network), Side::new(inner));
+    /// `inner`, which is not watched.
+    pub(super) fn new(network: Side, inner: Stream, session: Box<dyn Session>) -> Tunnel {
+        let inner = Side::new(inner);
         Tunnel { network, inner, session, waiting: Vec::new(), heard_all: false, said_all: false }
     }
 
@@ -61,14 +74,13 @@ impl Tunnel {
     /// The client has gone, or speaks no TLS.
     pub(super) fn pump(&mut self, ready: Ready) -> io::Result<bool> {
         let has_room = flush(&mut *self.session, &self.network.stream)?;
+        // Plaintext that was not delivered is behind some that waits.
+        let may_hold_some = ready == Ready::Neither || !self.waiting.is_empty();
+        let delivered = !may_hold_some || self.deliver()?;
         match ready {
-            Ready::Network => self.inwards()?,
-            Ready::Inner => {
-                self.deliver()?;
-                if has_room {
-                    self.outwards()?;
-                }
-            }
+            Ready::Network if delivered => self.inwards()?,
+            Ready::Inner | Ready::InnerEnded if has_room => self.outwards(ready == Ready::InnerEnded)?,
+            _ => {}
         }
         Ok(!self.said_all || self.session.wants_write())
     }
@@ -89,13 +101,14 @@ impl Tunnel {
 
     /// Ends the client's connection.
     pub(super) fn close(self) {
+        // Nobody else has the socket, so the connection ends with it.
         self.network.stream.forget_arrived();
-        self.network.stream.close();
     }
 
     /// From the inner side to the client, until there is no more for now, or the
-    /// client takes no more.
-    fn outwards(&mut self) -> io::Result<()> {
+    /// client takes no more. If it `has_ended` what it has said last and that it has
+    /// ended leave together.
+    fn outwards(&mut self, has_ended: bool) -> io::Result<()> {
         let mut buffer = [0; CHUNK];
         for _ in 0..ROUNDS {
             if self.said_all {
@@ -110,8 +123,12 @@ impl Tunnel {
                 }
                 _ => self.session.write(&buffer[..octets])?,
             }
+            let is_last = octets < CHUNK;
+            if has_ended && is_last && !self.said_all {
+                continue;
+            }
             // What fills no record was all there was.
-            if !flush(&mut *self.session, &self.network.stream)? || octets < CHUNK {
+            if !flush(&mut *self.session, &self.network.stream)? || is_last {
                 break;
             }
         }
@@ -120,7 +137,7 @@ impl Tunnel {
 
     /// From the client to the inner side.
     fn inwards(&mut self) -> io::Result<()> {
-        if !self.deliver()? || self.heard_all || !self.session.wants_read() {
+        if self.heard_all || !self.session.wants_read() {
             return Ok(());
         }
         match self.session.read_tls(&mut Network(&self.network.stream)) {
@@ -139,16 +156,12 @@ impl Tunnel {
 
     /// Gives plaintext to the inner side; whether that has taken all there is.
     fn deliver(&mut self) -> io::Result<bool> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !self.give(&waiting) {
+            return Ok(false);
+        }
+        let mut buffer = [0; COMMANDS];
         loop {
-            while !self.waiting.is_empty() {
-                // One that has ended needs nothing; what it has said is still on its way.
-                let all = self.waiting.len();
-                let Some(given) = self.inner.stream.give(&self.waiting).unwrap_or(Some(all)) else {
-                    return Ok(false);
-                };
-                self.waiting.drain(..given);
-            }
-            let mut buffer = [0; CHUNK];
             match self.session.read(&mut buffer)? {
                 None => return Ok(true),
                 Some(0) => {
@@ -158,9 +171,27 @@ impl Tunnel {
                     }
                     return Ok(true);
                 }
-                Some(octets) => self.waiting = buffer[..octets].to_vec(),
+                Some(octets) => {
+                    if !self.give(&buffer[..octets]) {
+                        return Ok(false);
+                    }
+                }
             }
         }
+    }
+
+    /// Gives `octets` to the inner side; whether that has taken them all. What it
+    /// has not waits.
+    fn give(&mut self, mut octets: &[u8]) -> bool {
+        while !octets.is_empty() {
+            // One that has ended needs nothing; what it has said is still on its way.
+            let Some(given) = self.inner.stream.give(octets).unwrap_or(Some(octets.len())) else {
+                self.waiting = octets.to_vec();
+                return false;
+            };
+            octets = &octets[given..];
+        }
+        true
     }
 }
 

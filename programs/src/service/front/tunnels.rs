@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::tunnel::{Ready, Tunnel};
 
-/// Marks the token of a tunnel's socket to the network.
-const NETWORK: u64 = 1 << 62;
-/// Marks that of its inner one.
+/// Marks the token of a tunnel's inner socket; that to the network keeps its
+/// client's.
 const INNER: u64 = 1 << 63;
 
 /// How long a client may take to hear the last that is said to it, as long as
@@ -26,15 +25,9 @@ pub(super) struct Tunnels {
     ending: VecDeque<(Instant, u64)>,
 }
 
-/// The client whose tunnel has the socket with `token`, if one has, and which of
-/// its sockets that is.
-pub(super) fn client_of(token: u64) -> Option<(u64, Ready)> {
-    let ready = match token & (NETWORK | INNER) {
-        NETWORK => Ready::Network,
-        INNER => Ready::Inner,
-        _ => return None,
-    };
-    Some((token & !(NETWORK | INNER), ready))
+/// The client whose tunnel has the inner socket with `token`, if one has.
+pub(super) fn client_of(token: u64) -> Option<u64> {
+    (token & INNER != 0).then_some(token & !INNER)
 }
 
 impl Tunnels {
@@ -89,6 +82,6 @@ impl Tunnels {
 
 fn watch(tunnel: &mut Tunnel, token: u64, epoll: &OwnedFd) -> io::Result<()> {
     let (network, inner) = tunnel.interests();
-    tunnel.network.watch(network, token | NETWORK, epoll)?;
+    tunnel.network.watch(network, token, epoll)?;
     tunnel.inner.watch(inner, token | INNER, epoll)
 }

@@ -1,6 +1,6 @@
 //! The connection to a back-end, in clear or inside TLS, never waited for.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, getsockname, 
 
 use super::tls::Session;
 use crate::mailbox::Client as _;
-use crate::service::front::tls::{Network, flush, shake};
+use crate::service::front::tls::{flush, shake, take};
 use crate::service::side::Side;
 use crate::service::stream::Stream;
 
@@ -73,7 +73,10 @@ impl Backend {
     /// It has failed.
     pub(super) fn shake(&mut self) -> io::Result<Option<EventFlags>> {
         match &mut self.session {
-            Some(session) => shake(&mut **session, &self.side.stream),
+            Some(session) => match shake(&mut **session, &self.side.stream)? {
+                None if !flush(&mut **session, &self.side.stream)? => Ok(Some(EventFlags::OUT)),
+                waits_for => Ok(waits_for),
+            },
             None => Ok(None),
         }
     }
@@ -84,19 +87,9 @@ impl Backend {
     /// # Errors
     /// There will be none any more.
     pub(super) fn take(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(session) = &mut self.session else { return self.side.stream.take(buffer) };
-        loop {
-            if let Some(octets) = session.read(buffer)? {
-                return Ok(Some(octets));
-            }
-            match session.read_tls(&mut Network(&self.side.stream)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => {
-                    let _alert = flush(&mut **session, &self.side.stream);
-                    return Err(error);
-                }
-            }
+        match &mut self.session {
+            Some(session) => take(&mut **session, &self.side.stream, buffer),
+            None => self.side.stream.take(buffer),
         }
     }
 
