@@ -50,7 +50,20 @@ impl Stream {
     /// # Errors
     /// The client has gone.
     pub(super) fn give_all(&self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        self.gather(parts, SendFlags::empty())
+    }
+
+    /// The same with what is given last before the connection is closed: the
+    /// system keeps it for a moment, to send its end in the same segment.
+    ///
+    /// # Errors
+    /// As [`give_all`](Stream::give_all).
+    pub(super) fn give_last(&self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        self.gather(parts, SendFlags::MORE)
+    }
+
+    fn gather(&self, parts: &[IoSlice<'_>], how: SendFlags) -> io::Result<Option<usize>> {
+        let flags = how | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         loop {
             match sendmsg(&self.0, parts, &mut SendAncillaryBuffer::default(), flags) {
                 Ok(octets) => return Ok(Some(octets)),

@@ -158,8 +158,20 @@ pub(in crate::service) fn take(
 /// # Errors
 /// The client has gone.
 pub(in crate::service) fn flush(session: &mut dyn Session, network: &Stream) -> io::Result<bool> {
+    write(session, &mut Network(network))
+}
+
+/// The same before the connection is closed: what is given leaves with its end.
+///
+/// # Errors
+/// The client has gone.
+pub(super) fn flush_last(session: &mut dyn Session, network: &Stream) -> io::Result<bool> {
+    write(session, &mut Last(network))
+}
+
+fn write(session: &mut dyn Session, network: &mut dyn Write) -> io::Result<bool> {
     while session.wants_write() {
-        match session.write_tls(&mut Network(network)) {
+        match session.write_tls(network) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
@@ -170,6 +182,23 @@ pub(in crate::service) fn flush(session: &mut dyn Session, network: &Stream) -> 
 
 /// A client's socket as libraries see sockets that are not waited for.
 pub(in crate::service) struct Network<'s>(pub(in crate::service) &'s Stream);
+
+/// The same for what is the last that is said there.
+struct Last<'s>(&'s Stream);
+
+impl Write for Last<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(octets)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.give_last(parts)?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Read for Network<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -107,7 +107,7 @@ impl Transport {
         if let Layer::Tls(session) = &mut self.layer {
             session.close();
             // One that does not take it now hears the end of the connection.
-            let _ = tls::flush(&mut **session, &self.stream);
+            let _ = tls::flush_last(&mut **session, &self.stream);
         }
         self.stream.forget_arrived();
         self.stream.close();

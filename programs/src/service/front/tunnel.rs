@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 
 use rustix::event::epoll::EventFlags;
 
-use super::tls::{Network, Session, flush};
+use super::tls::{Network, Session, flush, flush_last};
 use crate::mailbox::Client as _;
 use crate::service::side::Side;
 use crate::service::stream::Stream;
@@ -116,15 +116,15 @@ impl Tunnel {
             }
             // An inner side that fails has ended.
             let Some(octets) = self.inner.stream.take(&mut buffer).unwrap_or(Some(0)) else { break };
-            match octets {
-                0 => {
-                    self.said_all = true;
-                    self.session.close();
-                }
-                _ => self.session.write(&buffer[..octets])?,
+            if octets == 0 {
+                self.said_all = true;
+                self.session.close();
+                flush_last(&mut *self.session, &self.network.stream)?;
+                break;
             }
+            self.session.write(&buffer[..octets])?;
             let is_last = octets < CHUNK;
-            if has_ended && is_last && !self.said_all {
+            if has_ended && is_last {
                 continue;
             }
             // What fills no record was all there was.
