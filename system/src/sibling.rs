@@ -38,13 +38,15 @@ impl OneThread {
     /// # Errors
     /// What clone(2) reports.
     pub fn fork_sibling(&self) -> io::Result<Fork> {
-        let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+        let flags = libc::c_long::from(libc::CLONE_PARENT | libc::SIGCHLD);
+        // No stack of its own. One kind of machine has the two the other way round (clone(2)).
+        let (first, second) = if cfg!(target_arch = "s390x") { (0, flags) } else { (flags, 0) };
         // SAFETY: without CLONE_VM nothing is shared, so this is fork(2) but for
         // the parent. This process has one thread, so no lock or half-changed
         // state of another is copied. What the C library notes about a fork
         // concerns threads alone.
         #[allow(unsafe_code)]
-        let result = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), 0, 0, 0, 0) };
+        let result = unsafe { libc::syscall(libc::SYS_clone, first, second, 0, 0, 0) };
         match u32::try_from(result) {
             Ok(0) => Ok(Fork::Copy),
             Ok(pid) => Ok(Fork::Original(pid)),
