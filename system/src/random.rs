@@ -34,6 +34,8 @@ pub fn octets<const N: usize>() -> io::Result<[u8; N]> {
 
 /// Octets that the kernel is asked for in advance, for who needs a few at a time,
 /// often, and not as keys: they lie in memory before they are used, not afterwards.
+/// A process that copies itself without exec must not have one: both would give the
+/// same octets.
 #[derive(Default)]
 pub struct Supply {
     octets: Vec<u8>,

@@ -9,8 +9,8 @@ use authlib::printable::reason;
 use super::super::guest::Guest;
 use super::super::order::Order;
 use super::super::ticket::{Destination, Holder, Refusal, Shown};
-use super::parts::{Key, Role, Token};
 use super::plan::Isolation;
+use super::process::{Key, Role, Token};
 use super::{MOST_MAILBOXES, Monitor};
 use crate::log::{self, Harmless};
 

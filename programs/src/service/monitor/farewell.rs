@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::super::manager::State;
 use super::super::order::Strangers;
 use super::Monitor;
-use super::parts::Role;
+use super::process::Role;
 use super::requests::SHUTTING_DOWN;
 use crate::log;
 

@@ -17,7 +17,7 @@ use super::super::order::Order;
 use super::super::settings::Settings;
 use super::super::ticket_keys::TicketKeys;
 use super::Monitor;
-use super::parts::{Role, Token};
+use super::process::{Role, Token};
 use crate::log;
 
 /// The file in the directory of the service.

@@ -17,7 +17,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, so
 
 use super::super::control::{self, Answer, Request};
 use super::super::listen;
-use super::parts::Token;
+use super::process::Token;
 use crate::log;
 
 /// Tokens from here on are of this room.

@@ -22,7 +22,7 @@ use super::Monitor;
 use super::certificates::{Assayer, Certificates};
 use super::files::Certificate;
 use super::generation::{Generation, front_ids};
-use super::parts::Role;
+use super::process::Role;
 use crate::log;
 
 /// How often the time of the service's own certificate is looked at.

@@ -6,7 +6,7 @@ use super::super::control::Request;
 use super::Monitor;
 use super::farewell::Farewell;
 use super::office::Asked;
-use super::parts::Token;
+use super::process::Token;
 use crate::log;
 
 impl Monitor {

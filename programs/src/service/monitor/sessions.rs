@@ -9,7 +9,8 @@ use std::rc::Rc;
 use super::super::counts::{self, Key, Place, Secret, Table, View};
 use super::super::limits::Limits;
 use super::super::order::{Order, SESSIONS};
-use super::parts::{Parts, Role, Token};
+use super::parts::Parts;
+use super::process::{Role, Token};
 
 /// The sessions, and the tables in which all connections are counted.
 pub(super) struct Sessions {

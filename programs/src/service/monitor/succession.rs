@@ -24,7 +24,7 @@ use super::super::succession::{Legacy, OF};
 use super::super::wire::Received;
 use super::Monitor;
 use super::farewell::Farewell;
-use super::parts::{Role, Token};
+use super::process::{Role, Token};
 use super::requests::SHUTTING_DOWN;
 use crate::log;
 
